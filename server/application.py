@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any, TypeVar
 
 import structlog
@@ -13,7 +14,8 @@ import migrations
 from server.frame.contract import AccessRule, largest_bodies_of, rules_of
 from server.frame.health import Health
 from server.frame.interceptors import CallLimits, InFlight, chain
-from server.frame.module import AlreadyLogged, Clock, Shared, now
+from server.frame.module import AlreadyLogged, Clock, Manifest, Shared, now
+from server.frame.personal_data import DeclaredPersonalData, PersonalData
 from server.frame.retention import retention_tasks
 from server.frame.sealing import MasterKeys
 from server.frame.standard import STANDARD_RULES
@@ -29,6 +31,7 @@ from server.settings import Settings
 from storage.connection import check_issuer
 from storage.database import Database
 from storage.errors import StoreError, StoreUnavailable
+from storage.frame.personal_data import PERSONAL_DATA
 from storage.identity.store import IDENTITY
 from storage.problems import DatabaseProblem, ProblemKind
 from storage.store import FRAME
@@ -83,6 +86,7 @@ class Application:
             trusted_proxies=settings.trusted_proxies,
             event_types=_together(each.event_types for each in manifests.values()),
             takers=_together(each.takers for each in manifests.values()),
+            personal_data=cache(lambda: personal_data_of(database, manifests)),
         )
         self._modules = [manifests[name].build(shared, settings.of_modules[name]) for name in settings.modules]
         self.services = [service for module in self._modules for service in module.services]
@@ -210,6 +214,17 @@ class Application:
 
     async def _migration_problem(self) -> str | None:
         return migrations.migration_problem(await self.database.revision())
+
+
+def personal_data_of(database: Database, manifests: Mapping[str, Manifest]) -> Mapping[str, PersonalData]:
+    """What all modules and the frame do with the data of one person, in the order in which it is erased.
+
+    What copies events comes after the log of events, and that after what events are about.
+    """
+    built = {name: each.personal_data(database) for name, each in manifests.items() if each.personal_data}
+    copying = {name: part for name, part in built.items() if part.copies_events}
+    first = {name: part for name, part in built.items() if name not in copying}
+    return {**first, "frame": DeclaredPersonalData(database.store(FRAME), PERSONAL_DATA), **copying}
 
 
 def _together(parts: Iterable[Mapping[str, Value]]) -> Mapping[str, Value]:

@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.durability import COMMITS_WAIT, WAIT_FOR_STANDBY
 from storage.frame.records import AuditKey
 from storage.frame.repository import (
+    AccountDeletionReader,
+    AccountDeletionRepository,
     AuditChainReader,
     AuditChainRepository,
     AuditReader,
@@ -21,6 +23,8 @@ from storage.frame.repository import (
     InboxRepository,
     JobReader,
     JobRepository,
+    PersonalDataReader,
+    PersonalDataRepository,
     RequestReader,
     RequestRepository,
 )
@@ -54,10 +58,12 @@ class Reading:
     def audit(self) -> AuditReader:
         return AuditReader(self._connection)
 
+    account_deletions = on_connection(AccountDeletionReader)
     audit_chain = on_connection(AuditChainReader)
     environment = on_connection(EnvironmentReader)
     inbox = on_connection(InboxReader)
     jobs = on_connection(JobReader)
+    personal_data = on_connection(PersonalDataReader)
     requests = on_connection(RequestReader)
 
 
@@ -80,9 +86,11 @@ class Transaction(Reading):
     def audit(self) -> AuditRepository:
         return AuditRepository(self._connection, self._audit_key)
 
+    account_deletions = on_connection(AccountDeletionRepository)
     audit_chain = on_connection(AuditChainRepository)
     environment = on_connection(EnvironmentRepository)
     events = on_connection(EventRepository)
     inbox = on_connection(InboxRepository)
     jobs = on_connection(JobRepository)
+    personal_data = on_connection(PersonalDataRepository)
     requests = on_connection(RequestRepository)

@@ -58,6 +58,7 @@ class Services(Generic[Channel]):
 
     identity = Service(stubs.IdentityServiceStub)
     access = Service(stubs.AccessServiceStub)
+    accounts = Service(stubs.AccountServiceStub)
     audit = Service(stubs.AuditServiceStub)
     catalog = Service(stubs.CatalogServiceStub)
     inventory = Service(stubs.InventoryServiceStub)

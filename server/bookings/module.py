@@ -6,6 +6,8 @@ from server.bookings.permissions import PERMISSIONS
 from server.bookings.rules.events import EVENT_TYPES
 from server.bookings.settings import BookingsSettings
 from server.frame.module import Manifest, Module, Service, Shared
+from server.frame.personal_data import DeclaredPersonalData, PersonalData
+from storage.database import Database
 
 
 def build(shared: Shared, settings: BookingsSettings) -> Module:
@@ -40,4 +42,13 @@ def build(shared: Shared, settings: BookingsSettings) -> Module:
     )
 
 
-MANIFEST = Manifest(name="bookings", build=build, permissions=PERMISSIONS, event_types=EVENT_TYPES)
+def personal_data(database: Database) -> PersonalData:
+    from storage.bookings.personal_data import PERSONAL_DATA
+    from storage.bookings.store import BOOKINGS
+
+    return DeclaredPersonalData(database.store(BOOKINGS), PERSONAL_DATA)
+
+
+MANIFEST = Manifest(
+    name="bookings", build=build, permissions=PERMISSIONS, event_types=EVENT_TYPES, personal_data=personal_data
+)

@@ -29,6 +29,8 @@ from server.commerce.settings import CommerceSettings
 from server.commerce.verifying import compared_with_providers
 from server.frame.batching import Batcher
 from server.frame.module import Manifest, Module, Service, Shared, Unchecked
+from server.frame.personal_data import DeclaredPersonalData
+from storage.commerce.personal_data import PERSONAL_DATA
 from storage.commerce.records import PAYMENT_SOURCES, Order, Product, StockLevel
 from storage.commerce.store import COMMERCE
 from storage.database import Database
@@ -87,5 +89,6 @@ MANIFEST = Manifest(
     permissions=PERMISSIONS,
     event_types=EVENT_TYPES,
     takers=dict.fromkeys(PAYMENT_SOURCES, TAKE_EVENT),
+    personal_data=lambda database: DeclaredPersonalData(database.store(COMMERCE), PERSONAL_DATA),
     check=check,
 )

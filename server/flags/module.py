@@ -7,6 +7,8 @@ from server.flags.rules.events import EVENT_TYPES
 from server.flags.settings import FlagsSettings
 from server.frame.jobs import Task
 from server.frame.module import Manifest, Module, Service, Shared
+from server.frame.personal_data import DeclaredPersonalData, PersonalData
+from storage.database import Database
 
 
 def build(shared: Shared, settings: FlagsSettings) -> Module:
@@ -64,4 +66,13 @@ def _keeping(shared: Shared, settings: FlagsSettings) -> tuple[Sequence[Service]
     return services, tasks(schedules, Purging(store, now))
 
 
-MANIFEST = Manifest(name="flags", build=build, permissions=PERMISSIONS, event_types=EVENT_TYPES)
+def personal_data(database: Database) -> PersonalData:
+    from storage.flags.personal_data import PERSONAL_DATA
+    from storage.flags.store import FLAGS
+
+    return DeclaredPersonalData(database.store(FLAGS), PERSONAL_DATA)
+
+
+MANIFEST = Manifest(
+    name="flags", build=build, permissions=PERMISSIONS, event_types=EVENT_TYPES, personal_data=personal_data
+)

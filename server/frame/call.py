@@ -69,6 +69,8 @@ class Call(Context):
         """Of its one message, once that is read."""
         self.written_bytes = 0
         """Of the answers that it has written."""
+        self.charged_bytes = 0
+        """Of the answers of a stream, those that its caller is charged for as for one answer: of a watch, none."""
         self.writing: Callable[[], AbstractContextManager[None]] = nullcontext
         """Entered around each writing of an answer."""
         self._metadata: Mapping[str, str | bytes] | None = None

@@ -215,6 +215,12 @@ class ResumeTokenExpired(Refusal):
     code = Code.FAILED_PRECONDITION
 
 
+class AccountDeleted(Refusal):
+    """The account {account_id} was deleted: nothing can be made for it any more."""
+
+    code = Code.FAILED_PRECONDITION
+
+
 class EtagMismatch(Refusal):
     """The resource has changed since this etag was read; its etag is now {etag}: read it again."""
 

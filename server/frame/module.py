@@ -18,6 +18,7 @@ from server.frame.caller import Caller
 from server.frame.events import EventType
 from server.frame.jobs import Task
 from server.frame.permissions import Permission
+from server.frame.personal_data import Parts, PersonalData
 from server.frame.sealing import MasterKeys
 from server.frame.watching import Feed
 from storage.database import Database
@@ -107,6 +108,8 @@ class Shared:
     """Of all modules, those included that are not served here."""
     takers: Mapping[str, str]
     """Of all modules: by the source of a received webhook, the task that takes its events from the inbox."""
+    personal_data: Parts
+    """Of all modules, those included that are not served here, and of the frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +157,8 @@ class Manifest:
 
     The task is given the source and the event_id, and marks the event as processed in the transaction of its effect.
     """
+    personal_data: Callable[[Database], PersonalData] | None = None
+    """What it does with the data of one person; None where it has none."""
     check: Callable[[Database, Any], Awaitable[Sequence[Finding | Unchecked]]] | None = None
     """What `backroom verify` checks in addition to the laws in `storage/<module>/laws.py`: what SQL alone cannot
     decide.

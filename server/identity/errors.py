@@ -105,6 +105,36 @@ class PasswordTooWeak(Refusal):
     code = Code.INVALID_ARGUMENT
 
 
+class AccountNotPermitted(Refusal):
+    """Without the permission {permission}, this can be done with your own account only."""
+
+    code = Code.PERMISSION_DENIED
+
+
+class HandleReserved(Refusal):
+    """Nobody can have this handle, since it would be taken for the service's own: choose another one."""
+
+    code = Code.INVALID_ARGUMENT
+
+
+class HandleTaken(Refusal):
+    """Another account has this handle, or had it: choose another one."""
+
+    code = Code.ALREADY_EXISTS
+
+
+class TooManyHandles(Refusal):
+    """The account already has {most} handles, earlier ones included: set one of those again."""
+
+    code = Code.FAILED_PRECONDITION
+
+
+class ProfileNotFound(Refusal):
+    """No account with a profile has this id, or has or had this handle."""
+
+    code = Code.NOT_FOUND
+
+
 class MailTokenInvalid(Refusal):
     """The token is malformed, used, replaced or expired: request a new email."""
 

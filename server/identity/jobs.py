@@ -6,8 +6,9 @@ from uuid import UUID
 
 from server.frame.jobs import Task
 from server.frame.retention import purge_in_batches
-from server.identity.service import Accounts, Auditing, Mailing, Sessions, Throttling
+from server.identity.service import Accounts, Auditing, Deleting, Mailing, Sessions, Throttling
 from server.identity.service.accounts import PURGE_UNVERIFIED
+from server.identity.service.deleting import ERASE
 from server.identity.service.mailing import SEND as SEND_MAIL
 from storage.identity.store import IdentityStore
 
@@ -52,6 +53,13 @@ def account_tasks(accounts: Accounts, sessions: Sessions) -> Sequence[Task]:
         Task(PURGE_UNVERIFIED, accounts.purge_unverified, every="57 * * * * 10"),
         Task("identity.purge_sessions", sessions.purge, every="57 * * * * 50"),
     )
+
+
+def deleting_tasks(deleting: Deleting) -> Sequence[Task]:
+    async def erase(account_id: str) -> None:
+        await deleting.erase(UUID(account_id))
+
+    return (Task(ERASE, erase),)
 
 
 def throttling_tasks(throttling: Throttling) -> Sequence[Task]:

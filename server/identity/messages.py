@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from backroom.identity.v1 import access_service_pb2, accounts_pb2, audit_pb2, audit_service_pb2, roles_pb2
+from backroom.identity.v1 import access_service_pb2, accounts_pb2, audit_pb2, audit_service_pb2, profiles_pb2, roles_pb2
 from server.frame.canonical import same_id
 from server.frame.editing import Edit, as_sent, edit_of
 from server.frame.errors import FieldInvalid
@@ -10,7 +10,7 @@ from server.frame.wire import EnumNames, optional_uuid, period_of, timestamp
 from server.identity.rules.auditing import Fault, FaultKind, Verification, limit_of
 from server.identity.rules.roles import KnownRole, RoleDraft
 from server.identity.service import SignedIn
-from storage.frame.records import NOBODY, AuditAnchor, AuditEvent, AuditFilter
+from storage.frame.records import NOBODY, AccountDeletion, AuditAnchor, AuditEvent, AuditFilter
 from storage.identity.records import Account, ApiKey, Session
 
 _MAX_AGENT = 200
@@ -29,6 +29,7 @@ def user(account: Account) -> accounts_pb2.User:
         create_time=timestamp(account.create_time),
         email_verify_time=timestamp(account.verify_time),
         disable_time=timestamp(account.disable_time),
+        handle=account.handle or "",
     )
 
 
@@ -39,6 +40,24 @@ def service_account(account: Account) -> accounts_pb2.ServiceAccount:
         roles=account.roles,
         create_time=timestamp(account.create_time),
         disable_time=timestamp(account.disable_time),
+        handle=account.handle or "",
+    )
+
+
+def profile(account: Account) -> profiles_pb2.Profile:
+    return profiles_pb2.Profile(account_id=str(account.id), handle=account.handle or "", display_name=account.name)
+
+
+def deletion(found: AccountDeletion) -> profiles_pb2.AccountDeletion:
+    kinds = profiles_pb2.AccountDeletion
+    return profiles_pb2.AccountDeletion(
+        account_id=str(found.account_id),
+        state=kinds.STATE_RUNNING if found.complete_time is None else kinds.STATE_DONE,
+        requested_by=str(found.requested_by),
+        transfer_to_account_id=str(found.transfer_to or ""),
+        erased_parts=found.erased_parts,
+        create_time=timestamp(found.create_time),
+        complete_time=timestamp(found.complete_time),
     )
 
 

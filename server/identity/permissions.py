@@ -22,5 +22,7 @@ PERMISSIONS: Sequence[Permission] = (
         "Grants and revokes roles, makes roles, service accounts and their keys, and disables accounts.",
         (ADMIN,),
     ),
+    Permission("accounts.manage", "Sets the handles of others, and deletes their accounts.", (ADMIN,)),
+    Permission("accounts.export", "Gets all that is stored of another person.", (ADMIN,)),
     Permission("audit.read", "Reads the record of who changed what, and has it verified.", (ADMIN,)),
 )

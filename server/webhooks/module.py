@@ -10,6 +10,7 @@ from backroom.webhooks.v1 import webhook_service_pb2, webhook_service_pb2_grpc
 from server.frame.batching import Batcher
 from server.frame.events import EventType
 from server.frame.module import Manifest, Module, Service, Shared
+from server.frame.personal_data import DeclaredPersonalData
 from server.webhooks.jobs import inbox_tasks, outbox_tasks
 from server.webhooks.network import Resolver
 from server.webhooks.permissions import MANAGE, PERMISSIONS
@@ -23,6 +24,7 @@ from server.webhooks.service import Deliveries, DeliveryScheduler, Endpoints, In
 from server.webhooks.servicer import WebhookServicer
 from server.webhooks.settings import WebhooksSettings
 from storage.frame.records import ReceivedEvent
+from storage.webhooks.personal_data import PERSONAL_DATA
 from storage.webhooks.store import WEBHOOKS
 
 _REPUBLISHED = "A webhook came in from {name}, and is passed on as it came."
@@ -79,4 +81,10 @@ def event_types_of(shared: Shared, sources: Sequence[Source]) -> Mapping[str, Ev
     }
 
 
-MANIFEST = Manifest(name="webhooks", build=build, permissions=PERMISSIONS, event_types=OWN_TYPES)
+MANIFEST = Manifest(
+    name="webhooks",
+    build=build,
+    permissions=PERMISSIONS,
+    event_types=OWN_TYPES,
+    personal_data=lambda database: DeclaredPersonalData(database.store(WEBHOOKS), PERSONAL_DATA),
+)

@@ -184,6 +184,21 @@ class ReceivedEvent:
         return (self.source, self.event_id)
 
 
+@dataclass(frozen=True, slots=True)
+class AccountDeletion:
+    """The deletion of an account: ids and times alone."""
+
+    account_id: UUID
+    requested_by: UUID
+    transfer_to: UUID | None
+    """Who gets what can be handed over; None where that is erased, too."""
+    erased_parts: tuple[str, ...]
+    """In the order in which they were erased."""
+    create_time: datetime
+    complete_time: datetime | None = None
+    """When all was erased; None until then."""
+
+
 def module_of(task: str) -> str:
     """The module that a task is of, and the name of its queue."""
     return task.partition(".")[0]

@@ -1,4 +1,5 @@
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     Column,
@@ -59,6 +60,21 @@ inbox = Table(
     Column("process_time", DateTime(timezone=True)),
     PrimaryKeyConstraint("source", "event_id"),
     Index("ix_inbox_receive_time", "receive_time"),
+    schema="frame",
+)
+
+account_deletions = Table(
+    "account_deletions",
+    METADATA,
+    Column("account_id", Uuid, primary_key=True),
+    Column("requested_by", Uuid, nullable=False),
+    # Who gets what can be handed over.
+    Column("transfer_to", Uuid),
+    # The parts that are erased, in the order in which they were.
+    Column("erased_parts", ARRAY(Text), nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False),
+    # NULL until all parts are erased.
+    Column("complete_time", DateTime(timezone=True)),
     schema="frame",
 )
 

@@ -32,6 +32,8 @@ class Account:
     """Since when it may not come in."""
     password_time: datetime | None = None
     """When its password was last changed; None where it is the first one."""
+    handle: str | None = None
+    """What it is called by others, in lower case; None where it has none."""
 
 
 @dataclass(frozen=True, slots=True)

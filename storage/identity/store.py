@@ -12,6 +12,8 @@ from storage.identity.repository import (
     AttemptReader,
     AttemptRepository,
     EffectiveAccessReader,
+    HandleReader,
+    HandleRepository,
     KeyReader,
     KeyRepository,
     MailReader,
@@ -34,6 +36,7 @@ class IdentityReading(Reading):
     accounts = on_connection(AccountReader)
     api_keys = on_connection(ApiKeyReader)
     attempts = on_connection(AttemptReader)
+    handles = on_connection(HandleReader)
     keys = on_connection(KeyReader)
     mail_tokens = on_connection(MailTokenReader)
     mails = on_connection(MailReader)
@@ -49,6 +52,7 @@ class IdentityTransaction(IdentityReading, Transaction):
     accounts = on_connection(AccountRepository)
     api_keys = on_connection(ApiKeyRepository)
     attempts = on_connection(AttemptRepository)
+    handles = on_connection(HandleRepository)
     keys = on_connection(KeyRepository)
     mail_tokens = on_connection(MailTokenRepository)
     mails = on_connection(MailRepository)

@@ -90,6 +90,21 @@ DAMAGES: Sequence[tuple[str, str, Sequence[str]]] = (
         "I10",
         ["UPDATE commerce.refunds SET state = 'pending', provider_id = NULL"],
     ),
+    (
+        "a deleted account that can still come in",
+        "I21",
+        ["INSERT INTO frame.account_deletions SELECT id, id, NULL, '{{}}', now(), now() FROM identity.accounts"],
+    ),
+    (
+        "a deleted account whose data nobody erases",
+        "I21",
+        ["INSERT INTO frame.account_deletions SELECT gen_random_uuid(), gen_random_uuid(), NULL, '{{}}', now(), NULL"],
+    ),
+    (
+        "a handle that was never taken",
+        "I22",
+        ["UPDATE identity.accounts SET handle = 'x' WHERE id = (SELECT id FROM identity.accounts LIMIT 1)"],
+    ),
     ("a place of the record's chain lost", "I12", ["DELETE FROM frame.audit_seals WHERE position = 1"]),
     (
         "an event of the record lost",

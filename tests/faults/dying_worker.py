@@ -3,7 +3,7 @@
 python -m tests.faults.dying_worker DATABASE_URL SANDBOX_URL SANDBOX_KEY POINT
 
 POINT is "before" or "after" and a call of the provider, such as "after capture"; or "stored" and a number of
-applied reports, such as "stored 2".
+applied reports, such as "stored 2"; or "erased" and a number of parts of a person's data.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from server.commerce.rules.settling import Settled
 from server.commerce.service.settling import Reported, Settling
 from server.frame.errors import Refusal
 from server.frame.jobs import Worker
+from server.frame.personal_data import DeclaredPersonalData, Erasure
 from storage.database import Database
 from tests.fixtures.applications import application_of, paying_by
 from tests.fixtures.keys import MASTER_KEYS
@@ -72,11 +73,28 @@ def die_when_stored(count: int) -> None:
     Settling.settle = dying  # type: ignore[method-assign]
 
 
+def die_when_erased(count: int) -> None:
+    """Parts of a person's data are erased as usual; once this many are, the process dies, before that is marked."""
+    erase = DeclaredPersonalData.erase
+    left = count
+
+    async def dying(self: DeclaredPersonalData, erasure: Erasure) -> None:
+        nonlocal left
+        await erase(self, erasure)
+        left -= 1
+        if not left:
+            die()
+
+    DeclaredPersonalData.erase = dying  # type: ignore[method-assign]
+
+
 async def main(database_url: str, sandbox_url: str, key: str, point: str) -> None:
     sandbox.SandboxProvider = DyingProvider  # type: ignore[misc]  # by which the application asks it
     DyingProvider.point = point
     if point.startswith("stored "):
         die_when_stored(int(point.removeprefix("stored ")))
+    if point.startswith("erased "):
+        die_when_erased(int(point.removeprefix("erased ")))
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
     database = Database(database_url, audit_key=MASTER_KEYS.audit_key)
     application = application_of(database, logger, **paying_by(sandbox_url, key))

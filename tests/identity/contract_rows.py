@@ -7,7 +7,7 @@ import jwt
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
-from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2, roles_pb2
+from backroom.identity.v1 import access_service_pb2, account_service_pb2, accounts_pb2, identity_service_pb2, roles_pb2
 from tests.contract.rows import ContractRows
 from tests.contract.scenario import Scenario, fresh
 from tests.fixtures.mailboxes import token_for
@@ -119,10 +119,23 @@ async def let_in(scenario: Scenario, till: UUID) -> None:
     )
 
 
+async def end(scenario: Scenario) -> None:
+    """An account's handle, its data, and its deletion."""
+    admin, pb = scenario.admin, account_service_pb2
+    somebody = str((await scenario.shop.server.sign_in("customer")).account_id)
+    account = f"account/{somebody}"
+    handle = pb.SetHandleRequest(request_id=fresh(), account_id=somebody, handle="Somebody")
+    await scenario.change(admin, "SetHandle", handle, account)
+    export = pb.ExportAccountRequest(request_id=fresh(), account_id=somebody)
+    await scenario.change(admin, "ExportAccount", export, account)
+    delete = pb.DeleteAccountRequest(request_id=fresh(), account_id=somebody)
+    await scenario.change(admin, "DeleteAccount", delete, account)
+
+
 async def owned(server: Running, owner: Api) -> Mapping[str, str]:
-    """The session, or the key, that its token was issued for."""
+    """The account itself, and the session, or the key, that its token was issued for."""
     said = await server.application.identity.tokens.verified(owner.token or "")
-    return {"session": str(said.issued_for)}
+    return {"session": str(said.issued_for), "account": str(owner.account_id)}
 
 
 async def secret_answers(server: Running, admin: Api) -> Sequence[Message]:
@@ -158,7 +171,7 @@ async def secret_answers(server: Running, admin: Api) -> Sequence[Message]:
 
 
 ROWS = ContractRows(
-    changes=(come_in, govern),
+    changes=(come_in, govern, end),
     everyones={
         **dict.fromkeys(
             [
@@ -174,8 +187,22 @@ ROWS = ContractRows(
             " says",
         ),
         ("AuditService/ListAuditEvents", "caller_id"): "audit.read reaches the whole record",
+        ("AccountService/GetProfile", "account_id"): "a profile is for everybody who is signed in",
+        ("AccountService/GetAccountDeletion", "account_id"): "accounts.manage reaches every deletion",
+        ("AccountService/DeleteAccount", "transfer_to_account_id"): "anybody may be the successor, who proved the own"
+        " password before it is looked up",
     },
-    own={("IdentityService/RevokeSession", "session_id"): "session"},
+    own={
+        ("IdentityService/RevokeSession", "session_id"): "session",
+        **dict.fromkeys(
+            [
+                ("AccountService/SetHandle", "account_id"),
+                ("AccountService/DeleteAccount", "account_id"),
+                ("AccountService/ExportAccount", "account_id"),
+            ],
+            "account",
+        ),
+    },
     owned=owned,
     shows_secrets=frozenset(
         {

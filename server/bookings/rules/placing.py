@@ -18,7 +18,7 @@ from server.bookings.rules.asking import MakeBooking, Span
 from server.bookings.rules.availability import REFUSALS, Calendar, Choices, Offers
 from server.bookings.rules.hours import moment_of
 from server.bookings.rules.seating import seat_of, traded
-from server.frame.errors import PreconditionViolation, Refusal
+from server.frame.errors import AccountDeleted, PreconditionViolation, Refusal
 from storage.bookings.records import Booking, BookingState, Busy, Occupancy, Resource
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -218,6 +218,12 @@ def check_rights(request: MakeBooking, terms: Terms) -> None:
     if request.lease and request.lease > terms.lease and not request.caller.may("bookings.hold_more"):
         longest = str(int(terms.lease.total_seconds()))
         raise LeaseTooLong(permission="bookings.hold_more", longest_seconds=longest)
+
+
+def check_customer(request: MakeBooking, deleted: Collection[str]) -> None:
+    """Raises AccountDeleted where the customer's account is among those that were."""
+    if request.customer in deleted:
+        raise AccountDeleted(account_id=request.customer)
 
 
 def bounded_customers(requests: Sequence[MakeBooking]) -> set[str]:

@@ -1,10 +1,10 @@
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from server.bookings.rules.asking import MakeBooking, Recurrence, Span, span_of, spans_of
 from server.bookings.rules.availability import known
-from server.bookings.rules.placing import Placement, Terms, bounded_customers, check_rights
+from server.bookings.rules.placing import Placement, Terms, bounded_customers, check_customer, check_rights
 from server.bookings.service.answers import BOOKED_SERIES, BOOKING, BookedSeries
 from server.bookings.service.placing import place, retried
 from server.frame.errors import Refusal
@@ -44,6 +44,7 @@ class Making:
         async def act(tx: BookingsTransaction) -> BookedSeries:
             check_rights(request, self._terms)
             resources = await tx.resources.lock_many(request.wanted.resource_ids)
+            check_customer(request, await tx.account_deletions.deleted_among([request.customer]))
             known(request.wanted.resource_ids, resources)
             spans = spans_of(request.wanted, recurrence, resources)
             ids = [self._new_id() for _ in spans]
@@ -64,7 +65,8 @@ class Making:
         wanted = {resource_id for request in requests for resource_id in request.wanted.resource_ids}
         resources = await tx.resources.lock_many(wanted)  # rows in key order: no deadlock
         now = self._now()
-        spans = [self._asked(request, resources) for request in requests]
+        deleted = await tx.account_deletions.deleted_among({request.customer for request in requests})
+        spans = [self._asked(request, resources, deleted) for request in requests]
         times = [
             (request.wanted.resource_ids, span.start, span.end)
             for request, span in zip(requests, spans, strict=True)
@@ -77,9 +79,12 @@ class Making:
         ahead = await tx.bookings.count_ahead(bounded_customers(requests), now)
         return await place(tx, resources, times, now, decide, terms=self._terms, ahead=ahead)
 
-    def _asked(self, request: MakeBooking, resources: Mapping[UUID, Resource]) -> Span | Refusal:
+    def _asked(
+        self, request: MakeBooking, resources: Mapping[UUID, Resource], deleted: Collection[str]
+    ) -> Span | Refusal:
         try:
             check_rights(request, self._terms)
+            check_customer(request, deleted)
             known(request.wanted.resource_ids, resources)
             return span_of(request.wanted, resources)
         except Refusal as refusal:

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -21,7 +21,7 @@ from server.commerce.errors import (
 )
 from server.commerce.rules.inventory import Ledger, total_by_sku
 from server.frame.caller import Caller
-from server.frame.errors import MAX_NAMED, PreconditionViolation, Refusal
+from server.frame.errors import MAX_NAMED, AccountDeleted, PreconditionViolation, Refusal
 from storage.commerce.records import (
     NewMovement,
     Order,
@@ -143,12 +143,14 @@ def decide(
     now: datetime,
     terms: Terms = Terms(),
     unpaid: Mapping[str, Unpaid] = NO_UNPAID,
+    deleted: Collection[str] = (),
 ) -> Verdicts:
     """Decides orders in the order they came: the first that the stock covers gets it, and reserves it for a while.
 
-    `unpaid` is what the bounded customers have not paid yet; who is not in it has paid all.
+    `unpaid` is what the bounded customers have not paid yet; who is not in it has paid all. `deleted` are the customers
+    whose accounts were deleted.
     """
-    placement = _Placement(stock_items, taken, now, terms, unpaid)
+    placement = _Placement(stock_items, taken, now, terms, unpaid, deleted)
     answers = [placement.decide(request) for request in requests]
     return Verdicts(answers, placement.placed, placement.ledger.moves)
 
@@ -163,12 +165,14 @@ class _Placement:
         now: datetime,
         terms: Terms,
         unpaid: Mapping[str, Unpaid],
+        deleted: Collection[str],
     ) -> None:
         self._stock_items = stock_items
         self._taken = dict(taken)
         self._now = now
         self._terms = terms
         self._unpaid = dict(unpaid)
+        self._deleted = deleted
         self.ledger = Ledger(stock_items.values(), now)
         self.placed: list[Order] = []
 
@@ -196,6 +200,8 @@ class _Placement:
             raise PriceNotPermitted(permission="orders.set_price")
         if not _is_own(request.customer_id, request.caller) and not request.caller.may("orders.place_for"):
             raise CustomerNotPermitted(permission="orders.place_for")
+        if request.customer in self._deleted:
+            raise AccountDeleted(account_id=request.customer)
         if request.hold and request.hold > self._terms.hold and not request.caller.may("orders.hold_more"):
             longest = str(int(self._terms.hold.total_seconds()))
             raise HoldTooLong(permission="orders.hold_more", longest_seconds=longest)

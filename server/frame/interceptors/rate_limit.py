@@ -132,7 +132,9 @@ class RateLimit:
                 answer = await proceed(request, call)
                 return answer
             finally:
-                self._charge(callers, call.received_bytes, len(answer) if isinstance(answer, bytes) else 0)
+                self._charge(
+                    callers, call.received_bytes, len(answer) if isinstance(answer, bytes) else call.charged_bytes
+                )
 
         return limited
 

@@ -4,6 +4,9 @@ from server.identity.service.access import AccessControl
 from server.identity.service.accounts import Accounts
 from server.identity.service.api_keys import ApiKeys
 from server.identity.service.auditing import Auditing
+from server.identity.service.deleting import Deleting
+from server.identity.service.exporting import Exporting
+from server.identity.service.handles import Handles
 from server.identity.service.key_rotation import KeyRotation, ListedKey
 from server.identity.service.mailing import Mailing
 from server.identity.service.recovery import Recovery
@@ -19,6 +22,9 @@ __all__ = [
     "Accounts",
     "ApiKeys",
     "Auditing",
+    "Deleting",
+    "Exporting",
+    "Handles",
     "KeyRotation",
     "ListedKey",
     "Mailing",

@@ -16,8 +16,9 @@ class InboxReader(Reader):
     """The inbox of events that other systems sent, each as it came."""
 
     async def find(self, source: str, event_id: str) -> bytes | None:
-        """The body as it came."""
-        statement = select(inbox.c.body).where(inbox.c.source == source, inbox.c.event_id == event_id)
+        """The body as it came; None where there is no such event, or it has taken effect."""
+        mine = (inbox.c.source == source) & (inbox.c.event_id == event_id) & inbox.c.process_time.is_(None)
+        statement = select(inbox.c.body).where(mine)
         body: bytes | None = (await self._connection.execute(statement)).scalar()
         return body
 
@@ -39,12 +40,13 @@ class InboxRepository(InboxReader, Repository):
         return {(row.source, row.event_id) for row in found}
 
     async def finish(self, source: str, event_id: str, now: datetime) -> bool:
-        """Marks an event as processed, and says whether it was this call that did.
+        """Marks an event as processed, and says whether it was this call that did; its body is not kept any longer.
 
+        It may hold the name and the address of a payer, and nothing reads it again.
         Another transaction that is doing so is waited for: if that commits, it was not this one.
         """
         mine = (inbox.c.source == source) & (inbox.c.event_id == event_id) & inbox.c.process_time.is_(None)
-        result = await self._connection.execute(update(inbox).where(mine).values(process_time=now))
+        result = await self._connection.execute(update(inbox).where(mine).values(process_time=now, body=b""))
         return result.rowcount > 0
 
     async def purge(self, before: datetime, limit: int) -> int:

@@ -5,6 +5,7 @@ from storage.identity.repository.accounts import AccountReader, AccountRepositor
 from storage.identity.repository.api_keys import ApiKeyReader, ApiKeyRepository
 from storage.identity.repository.attempts import AttemptReader, AttemptRepository
 from storage.identity.repository.effective_access import EffectiveAccessReader
+from storage.identity.repository.handles import HandleReader, HandleRepository
 from storage.identity.repository.keys import KeyReader, KeyRepository
 from storage.identity.repository.mail_tokens import MailTokenReader, MailTokenRepository
 from storage.identity.repository.mails import MailReader, MailRepository
@@ -21,6 +22,8 @@ __all__ = [
     "AttemptReader",
     "AttemptRepository",
     "EffectiveAccessReader",
+    "HandleReader",
+    "HandleRepository",
     "KeyReader",
     "KeyRepository",
     "MailReader",

@@ -23,7 +23,7 @@ from storage.identity.tables.accounts import accounts, role_grants
 from storage.identity.tables.mails import mail_tokens
 from storage.identity.tables.sessions import sessions
 
-_ACCOUNT = ("id", "kind", "email", "name", "create_time", "verify_time", "disable_time", "password_time")
+_ACCOUNT = ("id", "kind", "email", "name", "create_time", "verify_time", "disable_time", "password_time", "handle")
 
 _ACCOUNTS = Records(Account, kind=AccountKind, roles=tuple)
 _NEW = row_maker(_ACCOUNT)
@@ -111,6 +111,16 @@ class AccountRepository(AccountReader, Repository):
         if (await self._connection.execute(statement)).first() is None:
             return None
         return await self.find(account_id)
+
+    async def lock_to_delete(self, account_id: UUID) -> Account | None:
+        """The account, to which nobody adds anything until the transaction ends."""
+        statement = select(accounts.c.id).where(accounts.c.id == account_id).with_for_update()
+        if (await self._connection.execute(statement)).first() is None:
+            return None
+        return await self.find(account_id)
+
+    async def set_handle(self, account_id: UUID, handle: str) -> None:
+        await self._connection.execute(update(accounts).where(accounts.c.id == account_id).values(handle=handle))
 
     async def set_disable_time(self, account_id: UUID, time: datetime | None) -> None:
         """From when on an account may not come in; None where it may."""

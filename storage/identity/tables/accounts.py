@@ -8,6 +8,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -32,6 +33,8 @@ accounts = Table(
     Column("disable_time", _TIME),
     # When the password was last changed; absent where it is the first one.
     Column("password_time", _TIME),
+    # In lower case; whose it is, and was, is in `handles`.
+    Column("handle", Text),
     CheckConstraint(
         "(kind = 'person' AND email IS NOT NULL AND password_hash IS NOT NULL)"
         " OR (kind = 'service' AND email IS NULL AND password_hash IS NULL)",
@@ -41,8 +44,20 @@ accounts = Table(
     Index("uq_accounts_service_name", "name", unique=True, postgresql_where=text("kind = 'service'")),
     # Whoever verified an address has it; until then, any number may have registered with it.
     Index("uq_accounts_email", "email", unique=True, postgresql_where=text("verify_time IS NOT NULL")),
+    Index("uq_accounts_handle", "handle", unique=True),
     Index("ix_accounts_unverified", "email", postgresql_where=text("kind = 'person' AND verify_time IS NULL")),
     Index("ix_accounts_list", "kind", "create_time", "id"),
+    schema="identity",
+)
+
+handles = Table(
+    "handles",
+    METADATA,
+    # A keyed hash, which stays for ever: what a deleted account was called is not known, and nobody else can take it.
+    Column("hash", LargeBinary, primary_key=True),
+    Column("account_id", Uuid, nullable=False),
+    Column("create_time", _TIME, nullable=False),
+    Index(None, "account_id"),
     schema="identity",
 )
 

@@ -1,0 +1,224 @@
+"""What a deleted person leaves in the database, all of which is searched, and what an export shows of it."""
+
+import json
+from typing import Any
+from uuid import uuid4
+
+from backroom.bookings.v1 import booking_service_pb2
+from backroom.identity.v1 import account_service_pb2
+from backroom.webhooks.v1 import endpoints_pb2, webhook_service_pb2
+from server.frame.interceptors import CallLimits, Rate
+from server.frame.module import now
+from storage.database import Database
+from storage.frame.records import ReceivedEvent
+from storage.store import FRAME
+from tests.bookings.calling import ahead, booked, made
+from tests.commerce.goods import cancelled, placed, stocked
+from tests.fixtures.servers import Api, Running, running
+from tests.flags.calling import created
+from tests.identity.ending import deleted, erased, exported, found_anywhere, named, person
+from tests.identity.people import execute, kept, me, outcome
+
+EMAIL, NAME, HANDLE = "ada.planted@example.com", "Ada Planted", "planted-handle"
+STREET, PHONE = "12 Planted Lane", "+44 7700 900123"
+PLANTED = (EMAIL, NAME, HANDLE, STREET, PHONE)
+KINDS = {
+    *("identity/account", "identity/role", "identity/session", "identity/emailed_token", "frame/audit_entry"),
+    *("commerce/order", "commerce/order_line", "commerce/payment", "commerce/refund", "bookings/booking"),
+    *("flags/flag_change", "flags/proposal", "flags/decision", "flags/schedule", "webhooks/created_endpoint"),
+}
+"""What the person has somewhere, by module."""
+
+
+async def planted(server: Running) -> Api:
+    """A person with data in every table that can have some, by calls where there is one that writes it."""
+    boss, service = await server.sign_in("admin", "manager", "staff"), await server.sign_in("service")
+    (relay,) = (task for task in server.application.tasks if task.name == "webhooks.relay")
+    await relay.run()
+    ada = await person(server, EMAIL)
+    await execute(
+        server.database, "UPDATE identity.accounts SET name = :name WHERE email = :email", name=NAME, email=EMAIL
+    )
+    await execute(
+        server.database,
+        "UPDATE identity.sessions SET user_agent = :phone WHERE account_id = :id",
+        phone=PHONE,
+        id=ada.account_id,
+    )
+    await named(ada, HANDLE)
+    await named(boss, f"{HANDLE}-2", ada.account_id, request_id=str(uuid4()))
+    await named(ada, HANDLE)
+    await shopped(server, boss, service, ada)
+    await met(boss, service, ada)
+    await worked(server.database, boss, ada)
+    await relay.run()
+    return ada
+
+
+async def shopped(server: Running, boss: Api, service: Api, ada: Api) -> None:
+    """Orders of its own and ordered for it, one paid, and a webhook of the provider that names the payer."""
+    whose = str(ada.account_id)
+    await stocked(boss, "TEA", 10)
+    endpoint = endpoints_pb2.Endpoint(url="https://example.com/hook", event_types=[], description="All")
+    await boss.webhooks.CreateEndpoint(
+        webhook_service_pb2.CreateEndpointRequest(request_id=str(uuid4()), endpoint=endpoint)
+    )
+    own = await placed(ada, ("TEA", 1), reference=EMAIL)
+    await cancelled(ada, own, reason=f"send it to {STREET}", request_id=str(uuid4()))
+    paid = await placed(service, ("TEA", 1), customer_id=whose, reference="R-1")
+    await cancelled(
+        service, await placed(service, ("TEA", 1), customer_id=whose), reason=PHONE, request_id=str(uuid4())
+    )
+    await execute(
+        server.database,
+        "INSERT INTO commerce.payments (id, order_id, created_by, provider, provider_id, method, state, amount,"
+        " currency, authorized, captured, refunded, failure, voided, client_secret, create_time, update_time,"
+        " customer_id)"
+        " VALUES (:id, :order, :by, 'stripe', 'pi_1', 'card', 'captured', 2.55, 'GBP', 2.55, 2.55, 0, :failure, false,"
+        " 'secret', now(), now(), :whose)",
+        id=uuid4(),
+        order=paid.order_id,
+        by=service.account_id,
+        failure=f"{NAME}: declined",
+        whose=whose,
+    )
+    await execute(
+        server.database,
+        "INSERT INTO commerce.refunds (id, payment_id, state, amount, reason, note, create_time, update_time)"
+        " SELECT gen_random_uuid(), id, 'pending', 1, 'requested', :note, now(), now() FROM commerce.payments",
+        note=f"call {PHONE}, {STREET}",
+    )
+    async with server.database.store(FRAME).transaction() as tx:
+        body = json.dumps({"id": "pi_1", "billing_details": {"name": NAME, "email": EMAIL}}).encode()
+        await tx.inbox.add([ReceivedEvent("stripe", "evt_1", body, now())])
+        assert await tx.inbox.finish("stripe", "evt_1", now())
+
+
+async def met(boss: Api, service: Api, ada: Api) -> None:
+    """Bookings of its own and booked for it."""
+    room = await made(boss)
+    own = await booked(ada, room, at=ahead(), title=f"{NAME}, {PHONE}")
+    await booked(service, room, at=ahead(8), title=EMAIL, customer_id=str(ada.account_id))
+    cancel = booking_service_pb2.CancelRequest(request_id=str(uuid4()), booking_id=own.booking_id, reason=STREET)
+    await ada.bookings.Cancel(cancel)
+
+
+async def worked(database: Database, boss: Api, ada: Api) -> None:
+    """What somebody who keeps flags and webhooks leaves there."""
+    who: dict[str, Any] = {"who": ada.account_id, "text": f"{NAME} {EMAIL}"}
+    await created(boss, "planted")
+    await execute(database, "UPDATE flags.flag_versions SET changed_by = :who, comment = :text", **who)
+    await execute(
+        database,
+        "INSERT INTO flags.proposals (id, flag_set_id, call, subject, base_version, content, comment, state,"
+        " proposed_by, decided_by, decision_comment, create_time, decide_time)"
+        " VALUES (gen_random_uuid(), '', 'UpdateFlag', 'flag//f', 1, '{}', :text,"
+        " 'rejected', :who, :who, :text, now(), now())",
+        **who,
+    )
+    await execute(
+        database,
+        "INSERT INTO flags.schedules (id, flag_set_id, flag_key, steps, take_times, state, error, comment, created_by,"
+        " create_time, update_time) VALUES (gen_random_uuid(), '', 'planted', '[]', '{}', 'done', '',"
+        " :text, :who, now(), now())",
+        **who,
+    )
+    await execute(database, "UPDATE webhooks.endpoints SET created_by = :who", who=ada.account_id)
+
+
+async def test_nothing_names_a_deleted_person(server: Running) -> None:
+    """Every column of every table is searched, before for what is planted, and after for what is left."""
+    ada = await planted(server)
+    before = await found_anywhere(server.database, PLANTED)
+    planted_in = {table for table, _ in before}
+    assert planted_in >= {
+        *("identity.accounts", "identity.sessions", "commerce.orders", "commerce.payments", "commerce.refunds"),
+        *("bookings.bookings", "flags.flag_versions", "flags.proposals", "flags.schedules"),
+        *("frame.request_ids", "frame.events", "webhooks.deliveries"),
+    }
+    assert {needle for _, needle in before} == {*PLANTED}
+    await deleted(ada)
+    await erased(server, ada.account_id)
+    assert await found_anywhere(server.database, PLANTED) == set()
+
+
+async def test_the_record_keeps_ids_and_amounts(server: Running) -> None:
+    """Orders with their lines and totals, the business's own reference, bookings with their times, who changed what."""
+    ada = await planted(server)
+    whose = str(ada.account_id)
+    await deleted(ada)
+    await erased(server, ada.account_id)
+    orders = [json.loads(line) for line in (await kept(server.database, "commerce.orders")).splitlines()]
+    assert {(each["customer_id"], each["total"]) for each in orders} == {(whose, 2.55)}
+    assert sorted(str(each["reference"]) for each in orders) == ["None", "None", "R-1"]
+    bookings = [json.loads(line) for line in (await kept(server.database, "bookings.bookings")).splitlines()]
+    assert [each["customer_id"] for each in bookings] == [whose, whose]
+    assert whose in await kept(server.database, "flags.flag_versions")
+    assert whose in await kept(server.database, "frame.audit_entries")
+
+
+async def test_an_export_shows_all_that_there_is(server: Running) -> None:
+    """Of each module and kind, with all that was planted; never a secret, nor its hash."""
+    ada = await planted(server)
+    hashes = json.loads(await kept(server.database, f"(SELECT * FROM identity.accounts WHERE email = '{EMAIL}')"))
+    first, *lines, last = await exported(ada)
+    assert (first["kind"], first["account_id"]) == ("export", str(ada.account_id))
+    assert last == {"kind": "end", "count": len(lines)}
+    assert {f"{line['module']}/{line['kind']}" for line in lines} == KINDS
+    text = json.dumps(lines, ensure_ascii=False)
+    assert [needle for needle in PLANTED if needle not in text] == []
+    assert hashes["password_hash"] not in text
+    assert "client_secret" not in text
+    assert "hash" not in {name for line in lines for name in line["data"]}
+
+
+async def test_an_export_is_its_persons(server: Running, admin: Api) -> None:
+    """Or an administrator's; nobody learns by it which accounts there are, and each leaves an entry."""
+    ada, other = await person(server, EMAIL), await server.sign_in("customer")
+    for account_id in (ada.account_id, uuid4()):
+        assert await outcome(_read(other, account_id)) == "ACCOUNT_NOT_PERMITTED"
+    assert await outcome(_read(admin, uuid4())) == "ACCOUNT_NOT_FOUND"
+    lines = await exported(admin, ada.account_id)
+    assert EMAIL in json.dumps(lines)
+    assert str(other.account_id) not in json.dumps(lines)
+    entries = await kept(
+        server.database, f"(SELECT * FROM frame.audit_entries WHERE resource = 'account/{ada.account_id}')"
+    )
+    assert entries.count("AccountService/ExportAccount") == 1
+
+
+async def _read(api: Api, account_id: Any) -> Any:
+    return await exported(api, account_id)
+
+
+async def many_sessions(server: Running, api: Api) -> None:
+    await execute(
+        server.database,
+        "INSERT INTO identity.sessions (id, account_id, generation, create_time, refresh_time, expire_time, user_agent)"
+        " SELECT gen_random_uuid(), :who, 0, now(), now(), now(), repeat('x', 200) FROM generate_series(1, 1500)",
+        who=api.account_id,
+    )
+
+
+async def test_a_large_export_comes_in_parts(server: Running, customer: Api) -> None:
+    """Of bounded size, each of whole lines, and each row once."""
+    await many_sessions(server, customer)
+    request = account_service_pb2.ExportAccountRequest()
+    parts = [part.json_lines async for part in customer.accounts.ExportAccount(request)]
+    assert len(parts) > 5
+    assert max(map(len, parts)) < 70_000
+    assert all(part.endswith("\n") for part in parts)
+    lines = [json.loads(line) for part in parts for line in part.splitlines()]
+    assert lines[-1]["count"] == len(lines) - 2
+    assert len({line["data"]["id"] for line in lines[1:-1] if line["kind"] == "session"}) == 1501
+
+
+async def test_an_export_costs_its_callers_rate_by_its_size(database: Database) -> None:
+    """A small call goes through after a small export, and not after a large one."""
+    limits = CallLimits(rate=Rate(per_second=0.001, burst=20))
+    async with running(database, limits=limits) as server:
+        modest, greedy = await server.sign_in("customer"), await server.sign_in("customer")
+        await many_sessions(server, greedy)
+        for api in (modest, greedy):
+            await exported(api)
+        assert [await outcome(me(modest)), await outcome(me(greedy))] == ["done", "RATE_LIMITED"]
