@@ -32,8 +32,6 @@ def upgrade() -> None:
         schema="identity",
     )
     op.create_index("ix_handles_account_id", "handles", ["account_id"], schema="identity")
-    # What has taken effect is read no more, and may hold the payer's name and address.
-    op.execute("UPDATE frame.inbox SET body = '' WHERE process_time IS NOT NULL")
 
 
 def downgrade() -> None:

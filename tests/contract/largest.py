@@ -1,5 +1,6 @@
 """The largest message of any type that satisfies the contract's rules."""
 
+import re
 from typing import Any
 
 from buf.validate import validate_pb2
@@ -82,6 +83,8 @@ def _text(rules: validate_pb2.FieldRules, place: int) -> str:
         return _UUID
     if text.HasExtension(rules_pb2.slug):
         return "z" * text.Extensions[rules_pb2.slug]
+    if text.pattern and re.fullmatch(text.pattern, letters := "z" * text.max_len):
+        return letters
     if text.email:
         return f"{'x' * 60}@{'x' * 60}.example.com"
     number = str(place)  # for lists whose items must differ

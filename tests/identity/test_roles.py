@@ -65,7 +65,7 @@ def test_a_customer_buys_for_itself_and_no_more() -> None:
         ),
         ("service", "staff", {"catalog.write", "orders.set_price", "payments.refund", "webhooks.manage"}),
         ("manager", "service", {"users.list"}),
-        ("admin", "manager", {"access.manage", "audit.read"}),
+        ("admin", "manager", {"access.manage", "accounts.manage", "accounts.export", "audit.read"}),
     ],
 )
 def test_these_roles_extend_one_another(role: str, more_than: str, by: set[str]) -> None:

@@ -88,7 +88,7 @@ class Deleting:
         Raises AccountNotPermitted, PasswordAbsent, TooManyAttempts, Overloaded, CredentialsInvalid, AccountNotFound,
         PermissionNotHeld, LastAdmin, FieldInvalid.
         """
-        account_id = account_for(caller, request.account_id, MANAGE)
+        account_id = account_for(caller, request.account_id, MANAGE, permitted=caller.may("accounts.manage"))
         return await self._shielded.run(self._delete(caller, account_id, request, context))
 
     async def find(self, account_id: UUID) -> AccountDeletion:

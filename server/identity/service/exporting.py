@@ -44,7 +44,7 @@ class Exporting:
 
         Raises AccountNotPermitted, AccountNotFound, PermissionNotHeld, before the first line.
         """
-        owner = account_for(caller, account_id, EXPORT)
+        owner = account_for(caller, account_id, EXPORT, permitted=caller.may("accounts.export"))
         begun = await self._begin(caller, owner, context)
         chunk = _line(kind="export", version=FORMAT_VERSION, account_id=owner, export_time=begun)
         count = 0

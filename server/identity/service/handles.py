@@ -50,7 +50,8 @@ class Handles:
 
         What an administrator is refused is recorded; what anybody tries for itself would fill the record.
         """
-        owner, wanted = account_for(caller, account_id, MANAGE), rules.normal_handle(handle)
+        owner = account_for(caller, account_id, MANAGE, permitted=caller.may("accounts.manage"))
+        wanted = rules.normal_handle(handle)
         hashed, other = await self._hash(wanted), owner != caller.account_id
 
         async def act(tx: IdentityTransaction) -> Account:
