@@ -226,6 +226,11 @@ def check_customer(request: MakeBooking, deleted: Collection[str]) -> None:
         raise AccountDeleted(account_id=request.customer)
 
 
+def others_of(requests: Sequence[MakeBooking]) -> set[str]:
+    """The customers for whom somebody else calls, and whose accounts may have been deleted."""
+    return {request.customer for request in requests if request.customer != request.caller.account}
+
+
 def bounded_customers(requests: Sequence[MakeBooking]) -> set[str]:
     """The customers whose bookings ahead are to be counted."""
     return {request.customer for request in requests if not request.caller.may("bookings.hold_more")}

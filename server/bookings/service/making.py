@@ -4,7 +4,7 @@ from uuid import UUID
 
 from server.bookings.rules.asking import MakeBooking, Recurrence, Span, span_of, spans_of
 from server.bookings.rules.availability import known
-from server.bookings.rules.placing import Placement, Terms, bounded_customers, check_customer, check_rights
+from server.bookings.rules.placing import Placement, Terms, bounded_customers, check_customer, check_rights, others_of
 from server.bookings.service.answers import BOOKED_SERIES, BOOKING, BookedSeries
 from server.bookings.service.placing import place, retried
 from server.frame.errors import Refusal
@@ -44,7 +44,7 @@ class Making:
         async def act(tx: BookingsTransaction) -> BookedSeries:
             check_rights(request, self._terms)
             resources = await tx.resources.lock_many(request.wanted.resource_ids)
-            check_customer(request, await tx.account_deletions.deleted_among([request.customer]))
+            check_customer(request, await tx.account_deletions.deleted_among(others_of([request])))
             known(request.wanted.resource_ids, resources)
             spans = spans_of(request.wanted, recurrence, resources)
             ids = [self._new_id() for _ in spans]
@@ -65,7 +65,7 @@ class Making:
         wanted = {resource_id for request in requests for resource_id in request.wanted.resource_ids}
         resources = await tx.resources.lock_many(wanted)  # rows in key order: no deadlock
         now = self._now()
-        deleted = await tx.account_deletions.deleted_among({request.customer for request in requests})
+        deleted = await tx.account_deletions.deleted_among(others_of(requests))
         spans = [self._asked(request, resources, deleted) for request in requests]
         times = [
             (request.wanted.resource_ids, span.start, span.end)

@@ -131,6 +131,11 @@ def references_of(requests: Sequence[PlaceOrder]) -> set[Reference]:
     return {key for request in requests if (key := request.reference_key)}
 
 
+def others_of(requests: Sequence[PlaceOrder]) -> set[str]:
+    """The customers for whom somebody else calls, and whose accounts may have been deleted."""
+    return {request.customer for request in requests if request.customer != request.caller.account}
+
+
 def bounded_customers(requests: Sequence[PlaceOrder]) -> set[str]:
     """The customers whose unpaid orders are to be counted."""
     return {request.customer for request in requests if not request.caller.may("orders.hold_more")}

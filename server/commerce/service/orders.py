@@ -126,7 +126,7 @@ class Orders:
         # Once the stock is locked: an order of the same product that another server placed is counted, too.
         now, bounded = self._now(), rules.bounded_customers(new)
         unpaid = await tx.orders.count_unpaid(bounded, now - self._terms.hold - _EXPIRED_WITHIN)
-        deleted = await tx.account_deletions.deleted_among({request.customer for request in new})
+        deleted = await tx.account_deletions.deleted_among(rules.others_of(new))
         verdicts = rules.decide(new, stock_items, taken, now, self._terms, unpaid, deleted)
         await tx.orders.add(verdicts.placed)
         await tx.stock.move(verdicts.moves)

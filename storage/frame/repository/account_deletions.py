@@ -29,7 +29,8 @@ class AccountDeletionReader(Reader):
         """Which of these were deleted; what is no account's id is not.
 
         Whoever adds something for an account asks this in its transaction, once that has locked or written a row: what
-        is erased afterwards includes all that was added by a transaction that did not find the account here.
+        is erased afterwards includes all that was added by a transaction that did not find the account here. A caller
+        that adds something for itself need not be asked about: when the erasure begins, its last call has ended.
         """
         ids = {each for each in accounts if isinstance(each, UUID) or _is_id(each)}
         if not ids:
