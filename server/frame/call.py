@@ -69,6 +69,8 @@ class Call(Context):
         """Of its one message, once that is read."""
         self.written_bytes = 0
         """Of the answers that it has written."""
+        self.further_calls = 0
+        """As how many calls more it counts for the rate limit, where its size does not tell."""
         self.writing: Callable[[], AbstractContextManager[None]] = nullcontext
         """Entered around each writing of an answer."""
         self._metadata: Mapping[str, str | bytes] | None = None
