@@ -38,7 +38,7 @@ def build(shared: Shared, _: object) -> Module:
     return Module(
         services=(Service(task_service_pb2, task_service_pb2_grpc, servicer),),
         tasks=jobs(recurring_tasks),
-        batchers=(updating,),
+        batchers=(updating, tasks.seeing),
         feeds=(tasks.feed,),
     )
 

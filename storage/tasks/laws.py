@@ -52,7 +52,7 @@ LAWS: Sequence[Law] = (
             ON activities.task_id = tasks.id AND activities.version IS NOT NULL
         GROUP BY tasks.id
         HAVING count(activities.id) <> tasks.version OR min(activities.version) <> 1
-            OR max(activities.version) <> tasks.version OR max(activities.create_time) <> tasks.update_time
+            OR NOT bool_or(activities.version = tasks.version AND activities.create_time = tasks.update_time)
         """,
     ),
     Law(

@@ -289,7 +289,6 @@ class TaskChange:
     """One change of a task, or of a comment or a time entry of it."""
 
     sequence: int
-    time: datetime
     kind: ActivityKind
     project_id: UUID
     subject: Task | Comment | TimeEntry

@@ -1,11 +1,12 @@
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from time import monotonic
 from typing import Any
 from uuid import UUID
 
+from server.frame.batching import Batcher
 from server.frame.change_log import ChangeLog
 from server.frame.errors import FieldInvalid, PageTokenInvalid
 from server.frame.resuming import Position
@@ -15,9 +16,8 @@ from server.tasks.rules.access import member
 from storage.tasks.records import Activity, Found, Task, TaskAudience, TaskChange, TaskFilter, TaskOrder
 from storage.tasks.store import TasksReading, TasksStore
 
-_PROMPT = timedelta(seconds=2)
-"""A change that is sent later than so long after it was made may be of a project that was lost since it was read."""
-_KNOWN_SECONDS = 1.0
+_KNOWN_SECONDS = 0.05
+"""For how long an open watch takes it for known that its reader sees a project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Tasks:
 
     def __init__(self, store: TasksStore, now: Callable[[], datetime]) -> None:
         self._store = store
-        self._now = now
         self.feed = Feed(store, TaskChanges(), now)
+        self.seeing = Batcher[tuple[UUID, UUID], bool](self._see)
 
     async def get(self, account_id: UUID, task_id: UUID) -> Task:
         """Raises TaskNotFound."""
@@ -120,29 +120,26 @@ class Tasks:
         """Sends a caller the changes in its projects, or in one of them; raises ProjectNotFound."""
         async with self._store.reading() as reading:
             await _check_member(reading, account_id, project_id)
-        seen = _Seen(self._store, account_id)
+        known: dict[UUID, tuple[float, bool]] = {}
         async with aclosing(self.feed.watch(position, TaskAudience(account_id, project_id))) as messages:
             async for message in messages:
-                change = message.change
-                if change is None or self._now() - change.time < _PROMPT or await seen.sees(change.project_id):
+                if message.change is None or await self._sees(account_id, message.change.project_id, known):
                     yield message
 
-
-class _Seen:
-    """Which projects the reader of a watch sees, asked again where that was last known a while ago."""
-
-    def __init__(self, store: TasksStore, account_id: UUID) -> None:
-        self._store = store
-        self._account_id = account_id
-        self._known: dict[UUID, tuple[float, bool]] = {}
-
-    async def sees(self, project_id: UUID) -> bool:
-        time, sees = self._known.get(project_id, (float("-inf"), False))
+    async def _sees(self, account_id: UUID, project_id: UUID, known: dict[UUID, tuple[float, bool]]) -> bool:
+        """Whether the reader of a watch sees a project now: a change may have been read before it was lost."""
+        time, sees = known.get(project_id, (float("-inf"), False))
         if monotonic() - time > _KNOWN_SECONDS:
-            async with self._store.reading() as reading:
-                sees = await reading.projects.find(project_id, self._account_id) is not None
-            self._known[project_id] = (monotonic(), sees)
+            time = monotonic()
+            sees = await self.seeing.submit((project_id, account_id))
+            known[project_id] = (time, sees)
         return sees
+
+    async def _see(self, pairs: Sequence[tuple[UUID, UUID]]) -> Sequence[bool]:
+        """Whether accounts are members of projects, asked for all watches that have something to send at once."""
+        async with self._store.reading() as reading:
+            members = await reading.projects.find_memberships(set(pairs))
+        return [pair in members for pair in pairs]
 
 
 def _concerns(change: TaskChange, audience: TaskAudience) -> bool:

@@ -12,7 +12,7 @@ from storage.log import LogReader
 from storage.tasks.records import ActivityKind, Comment, Task, TaskAudience, TaskChange, TimeEntry
 from storage.tasks.tables import members
 
-_EVENT = ("sequence", "type", "data", "create_time")
+_EVENT = ("sequence", "type", "data")
 
 _SUBJECTS: Mapping[str, TypeAdapter[Any]] = {
     "task": TypeAdapter(Task),
@@ -51,4 +51,4 @@ def _change(row: Row[Any]) -> TaskChange:
     name = next(name for name in _SUBJECTS if name in data)
     subject = _SUBJECTS[name].validate_python(data[name])
     kind, accounts = ActivityKind(row.type), frozenset(row.accounts)
-    return TaskChange(row.sequence, row.create_time, kind, row.project_id, subject, accounts)
+    return TaskChange(row.sequence, kind, row.project_id, subject, accounts)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, select, true, tuple_
+from sqlalchemy import ARRAY, ColumnElement, Select, Text, cast, select, true, tuple_
 
 from storage.tasks.records import TaskFilter, TaskOrder
 from storage.tasks.repository.rows import whole_tasks
@@ -59,7 +59,7 @@ def _page(
 def _conditions(wanted: TaskFilter) -> Iterator[ColumnElement[bool]]:
     yield from _of_kind(wanted)
     if wanted.labels:
-        yield tasks.c.labels.contains(list(wanted.labels))
+        yield tasks.c.labels.bool_op("@>")(cast(list(wanted.labels), ARRAY(Text)))
     if wanted.due_start_time is not None:
         yield tasks.c.due_time >= wanted.due_start_time
     if wanted.due_end_time is not None:
