@@ -65,7 +65,10 @@ def test_the_largest_valid_request_is_accepted(method: Method) -> None:
 def test_a_schedule_and_a_batch_alone_can_be_larger_than_a_method_takes() -> None:
     """What else there is fits with every element that its rules allow."""
     sizes = {method.name: len(largest(method.takes).SerializeToString()) for method in METHODS}
-    assert [name for name, size in sizes.items() if size > MAX_LIMIT_BYTES] == ["ScheduleFlagChange", "BatchUpdateTasks"]
+    assert [name for name, size in sizes.items() if size > MAX_LIMIT_BYTES] == [
+        "ScheduleFlagChange",
+        "BatchUpdateTasks",
+    ]
 
 
 @pytest.mark.parametrize("method", METHODS, ids=str)

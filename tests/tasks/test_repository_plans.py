@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql
 
 from storage.tasks.records import TaskFilter, TaskOrder, TaskState
 from storage.tasks.repository.listing import all_projects, one_project
-from storage.tasks.repository.searching import searched
+from storage.tasks.repository.searching import matching, understood
 
 _ACCOUNT, _PROJECT = UUID(int=1), UUID(int=2)
 _TASKS = 20_000
@@ -49,11 +49,16 @@ def filled(database_url: str) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
+def rendered(statement: Any) -> tuple[Any, Any]:
+    """A statement's text, and its values."""
+    compiled = statement.compile(dialect=postgresql.dialect(), compile_kwargs={"render_postcompile": True})  # type: ignore[no-untyped-call]
+    return str(compiled).encode(), compiled.params
+
+
 def plan(connection: psycopg.Connection[Any], statement: Any) -> Mapping[str, Any]:
     """The plan of a statement that was executed, by the nodes' names, with the rows that each read in all."""
-    compiled = statement.compile(dialect=postgresql.dialect(), compile_kwargs={"render_postcompile": True})  # type: ignore[no-untyped-call]
-    text = f"EXPLAIN (ANALYZE, FORMAT JSON) {compiled}"
-    row = connection.execute(text, compiled.params).fetchone()
+    text, values = rendered(statement)
+    row = connection.execute(b"EXPLAIN (ANALYZE, FORMAT JSON) " + text, values).fetchone()
     assert row is not None
     nodes: dict[str, float] = {}
 
@@ -116,8 +121,12 @@ def test_a_filter_that_few_tasks_match_reads_few(filled: psycopg.Connection[Any]
 
 def test_a_search_reads_what_matches_in_the_callers_projects(filled: psycopg.Connection[Any]) -> None:
     """By one index: neither what other projects have of the word, nor what else there is."""
-    nodes = plan(filled, searched(_ACCOUNT, "word5", _PROJECT, None, _PAGE))
-    check_no_scan(nodes)
-    assert 0 < nodes["ix_tasks_search"] <= _TASKS // 997 + 1, nodes
-    nodes = plan(filled, searched(uuid4(), "common", None, None, _PAGE))
-    assert nodes.get("ix_tasks_search", 0) == 0, nodes
+    for project_id, projects in ((_PROJECT, 1), (None, 2)):
+        found = filled.execute(*rendered(understood(_ACCOUNT, "word5", project_id))).fetchone()
+        assert found is not None
+        words, within = found
+        nodes = plan(filled, matching(words, within, None, _PAGE))
+        check_no_scan(nodes)
+        assert 0 < nodes["ix_tasks_search"] <= projects * _TASKS / 997 / 3 + 2, nodes
+    nobodys = filled.execute(*rendered(understood(uuid4(), "common", None))).fetchone()
+    assert nobodys == ("'common'", None)

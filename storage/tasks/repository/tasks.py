@@ -8,7 +8,7 @@ from storage.base import Reader, Repository, insert_json, json_parameter, json_r
 from storage.tasks.records import Found, Task, TaskFilter, TaskOrder
 from storage.tasks.repository.listing import all_projects, one_project
 from storage.tasks.repository.rows import CHANGEABLE, STORED, TASKS, TEXTS, only, values_of, whole_tasks
-from storage.tasks.repository.searching import searched
+from storage.tasks.repository.searching import matching, understood
 from storage.tasks.tables import members, numbers, projects, tasks
 
 _NUMBER = ("project_id", "number", "task_id")
@@ -73,7 +73,10 @@ class TaskReader(Reader):
         limit: int,
     ) -> Sequence[Found]:
         """Tasks by words, the most relevant first, starting behind a key of (relevance, id)."""
-        found = (await self._connection.execute(searched(account_id, query, project_id, after, limit))).all()
+        asked = (await self._connection.execute(understood(account_id, query, project_id))).first()
+        if asked is None or asked.within is None:
+            return ()
+        found = (await self._connection.execute(matching(asked.words, asked.within, after, limit))).all()
         return [Found(row.relevance, task) for row, task in zip(found, TASKS.all(found), strict=True)]
 
     async def find_projects(self, task_ids: Collection[UUID]) -> Mapping[UUID, UUID]:
