@@ -137,15 +137,7 @@ class TaskService:
             request, first = await self._claim(task_id, asked, asked.request_id, call)
             if not first:
                 return TaskOut.model_validate(request.answer)
-        task = await self._session.get(Task, task_id, with_for_update={"of": Task})
-        if task is None:
-            raise TaskNotFound
-        member = await self._session.get(Member, (task.project_id, call.caller.account_id))
-        if member is None:
-            raise TaskNotFound
-        project = await self._session.get_one(Project, task.project_id)
-        if member.role < EDITOR or project.archived:
-            raise RoleTooLow
+        task = await self._locked(task_id, call.caller)
         if asked.etag and asked.etag != etag_of(task):
             raise EtagMismatch
         changes = self._changed(task, asked, call)
@@ -156,6 +148,19 @@ class TaskService:
             request.answer = answer.model_dump(mode="json")
         await self._session.commit()
         return answer
+
+    async def _locked(self, task_id: UUID, caller: Caller) -> Task:
+        """A task that the caller may change; raises TaskNotFound, RoleTooLow."""
+        task = await self._session.get(Task, task_id, with_for_update={"of": Task})
+        if task is None:
+            raise TaskNotFound
+        member = await self._session.get(Member, (task.project_id, caller.account_id))
+        if member is None:
+            raise TaskNotFound
+        project = await self._session.get_one(Project, task.project_id)
+        if member.role < EDITOR or project.archived:
+            raise RoleTooLow
+        return task
 
     def _changed(self, task: Task, asked: TaskIn, call: Call) -> list[dict[str, str]]:
         values = asked.model_dump(exclude={"request_id", "etag"}, exclude_none=True)
