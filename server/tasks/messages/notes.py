@@ -1,7 +1,7 @@
 """Comments, time entries and what was changed: messages to plain values, and back."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -52,10 +52,11 @@ def time_entry(kept: TimeEntry) -> notes_pb2.TimeEntry:
     )
 
 
-def time_entry_values(sent: notes_pb2.TimeEntry) -> Mapping[str, Any]:
-    """Raises FieldInvalid where the task or the start is missing."""
-    require(sent, "task_id", "start_time")
-    return {name: read(sent) for name, read in _TIME_ENTRY.items()}
+def time_entry_values(sent: notes_pb2.TimeEntry, now: datetime) -> Mapping[str, Any]:
+    """Of one without a start, which ends now; raises FieldInvalid where the task is missing."""
+    require(sent, "task_id")
+    started = time_of(sent.start_time) if sent.HasField("start_time") else now - timedelta(minutes=sent.minutes)
+    return {"start_time": started, "minutes": sent.minutes, "note": sent.note}
 
 
 def time_entry_edit(request: task_service_pb2.UpdateTimeEntryRequest) -> Edit[UUID]:

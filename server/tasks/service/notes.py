@@ -52,7 +52,7 @@ class Notes(Generic[Note]):
         self._kind: NoteKind[Note] = kind
 
     async def create(self, task_id: UUID, values: Mapping[str, Any], context: ChangeContext) -> Note:
-        """Raises FieldInvalid, TaskNotFound, RoleTooLow, ProjectArchived."""
+        """Raises TaskNotFound, RoleTooLow, ProjectArchived, FieldInvalid."""
 
         async def act(tx: TasksTransaction) -> Note:
             now, author_id = self._now(), context.caller_id
@@ -65,10 +65,10 @@ class Notes(Generic[Note]):
                 update_time=now,
                 **values,
             )
-            self._kind.check(note)
             _, membership = await self._task(tx, task_id, author_id)
             check_role(membership, ProjectRole.COMMENTER)
             check_open(membership.project)
+            self._kind.check(note)
             await self._kind.reader(tx).add(note)
             await self._record(tx, self._kind.added, membership, None, note, context)
             return note

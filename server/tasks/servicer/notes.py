@@ -32,7 +32,7 @@ class NoteMethods(Methods):
         return pb.ListCommentsResponse(comments=comments, next_page_token=next_page_token)
 
     async def CreateTimeEntry(self, request: pb.CreateTimeEntryRequest, call: Call) -> pb.CreateTimeEntryResponse:
-        values, context = messages.time_entry_values(request.time_entry), call.change_context(request)
+        values, context = messages.time_entry_values(request.time_entry, call.time), call.change_context(request)
         entry = await self._use.time_entries.create(UUID(request.time_entry.task_id), values, context)
         return pb.CreateTimeEntryResponse(time_entry=messages.time_entry(entry))
 
