@@ -46,7 +46,7 @@ _FILL = """
     INSERT INTO {table} (id, project_id, number, title, description, state, priority, {due} labels, custom_values,
         rank, version, create_time, update_time)
     SELECT gen_random_uuid(), %(project)s, n, 'Task ' || n, repeat('What is to be done. ', 10), 'open', 1 + n %% 4,
-        {due_value} ARRAY['label' || n %% 20], '[]', lpad(n::text, 8, '1'), 1, now() - n * interval '1 second',
+        {due_value} ARRAY['label' || n %% 20], '[]', 'V' || lpad(n::text, 8, '0'), 1, now() - n * interval '1 second',
         now() - n * interval '1 second'
     FROM generate_series(1, %(tasks)s) AS n
 """

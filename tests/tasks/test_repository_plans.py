@@ -34,7 +34,7 @@ FILL = f"""
         custom_values, rank, version, create_time, update_time)
     SELECT gen_random_uuid(), ('00000000-0000-0000-0000-00000000000' || 2 + n % 3)::uuid, n,
         'word' || n % 997 || ' common', '', CASE WHEN n % 100 = 0 THEN 'open' ELSE 'done' END, 1 + n % 4,
-        now() + n * interval '1 minute', ARRAY['label' || n % 499], '[]', lpad(n::text, 12, '1'), 1,
+        now() + n * interval '1 minute', ARRAY['label' || n % 499], '[]', 'V' || lpad(n::text, 12, '0'), 1,
         now() - n * interval '1 second', now() - n * interval '1 second'
     FROM generate_series(1, {_TASKS}) AS n;
     SET session_replication_role = origin;
@@ -87,7 +87,7 @@ def test_a_page_of_each_order_is_read_by_its_index(filled: psycopg.Connection[An
     now = filled.execute("SELECT now()").fetchone()
     assert now is not None
     middle: dict[TaskOrder, tuple[Any, ...]] = {
-        TaskOrder.RANK: ("111111100000",),
+        TaskOrder.RANK: ("V000000010000",),
         TaskOrder.PRIORITY: (2, uuid4()),
         TaskOrder.NUMBER: (_TASKS // 2, uuid4()),
     }
