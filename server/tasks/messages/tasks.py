@@ -13,7 +13,7 @@ from server.frame.errors import FieldInvalid
 from server.frame.wire import EnumNames, bound_of, optional_uuid, require, time_of, timestamp
 from server.tasks.rules.editing import EditTask, TaskDraft
 from server.tasks.rules.recurring import RecurringTaskDraft
-from server.tasks.service.moving import Place, Side
+from server.tasks.service.moving import MoveTask, Place, Side
 from storage.frame.records import ChangeContext
 from storage.tasks.records import (
     NO_DUE_TIME,
@@ -170,17 +170,17 @@ def order(sent: tasks_pb2.TaskOrder.ValueType) -> TaskOrder:
     return _ORDERS.find(sent) or TaskOrder.CREATE_TIME
 
 
-def place(request: task_service_pb2.MoveTaskRequest) -> Place:
+def move_task(request: task_service_pb2.MoveTaskRequest, context: ChangeContext) -> MoveTask:
+    return MoveTask(context, UUID(request.task_id), request.etag, _place(request), _STATES.find(request.state))
+
+
+def _place(request: task_service_pb2.MoveTaskRequest) -> Place:
     match request.WhichOneof("place"):
         case "before_id":
             return Place(Side.BEFORE, UUID(request.before_id))
         case "after_id":
             return Place(Side.AFTER, UUID(request.after_id))
     return Place(Side.FIRST if request.edge == tasks_pb2.EDGE_FIRST else Side.LAST)
-
-
-def state(sent: tasks_pb2.TaskState.ValueType) -> TaskState | None:
-    return _STATES.find(sent)
 
 
 def saved_filter(kept: SavedFilter) -> tasks_pb2.SavedFilter:

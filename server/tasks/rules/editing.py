@@ -1,7 +1,7 @@
 """What tasks become: new ones, changed ones, and ones that go to another project."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -42,10 +42,14 @@ class TaskDraft:
     values: Mapping[str, Any]
     """By the names of a task's fields."""
 
-    def as_task(
-        self, task_id: UUID, creator_id: UUID | None, project: Project, number: int, rank: str, now: datetime
-    ) -> Task:
-        """Raises FieldInvalid where a custom value is not one of the project."""
+    @property
+    def assignee(self) -> tuple[UUID, UUID] | None:
+        """The project and the account that it is assigned to."""
+        assignee_id = self.values["assignee_id"]
+        return (self.project_id, assignee_id) if assignee_id else None
+
+    def as_task(self, task_id: UUID, creator_id: UUID | None, project: Project, now: datetime) -> Task:
+        """Without its number and its rank; raises FieldInvalid where a custom value is not one of the project."""
         values = {
             "recurring_task_id": None,
             "occurrence_time": None,
@@ -56,15 +60,27 @@ class TaskDraft:
             id=task_id,
             project_id=project.id,
             project_key=project.key,
-            number=number,
+            number=0,
             blocking=(),
-            rank=rank,
+            rank="",
             creator_id=creator_id,
             version=1,
             create_time=now,
             update_time=now,
             **values,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class MakeTask:
+    """A request to create a task."""
+
+    context: ChangeContext
+    draft: TaskDraft
+
+
+def numbered(task: Task, number: int, rank: str) -> Task:
+    return replace(task, number=number, rank=rank)
 
 
 def edited(task: Task, edit: Edit[UUID], project: Project, now: datetime) -> Task:

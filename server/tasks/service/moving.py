@@ -1,4 +1,4 @@
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -6,7 +6,8 @@ from uuid import UUID
 
 from server.frame.batching import retry_on_contention
 from server.frame.editing import Edit, changed, check_etag
-from server.frame.repeating import once
+from server.frame.errors import Refusal
+from server.frame.repeating import once, once_for_each
 from server.tasks.errors import LinkedTaskNotFound, TaskNotFound
 from server.tasks.rules.access import check_change, check_open, check_role, member
 from server.tasks.rules.editing import check_fit
@@ -17,7 +18,7 @@ from server.tasks.service.placing import free_rank, last_rank
 from server.tasks.service.recording import record
 from storage.errors import StoreContention
 from storage.frame.records import ChangeContext
-from storage.tasks.records import ActivityKind, ProjectRole, Task, TaskState
+from storage.tasks.records import ActivityKind, Membership, ProjectRole, Task, TaskState
 from storage.tasks.store import TasksStore, TasksTransaction
 
 
@@ -37,6 +38,18 @@ class Place:
     """Where it goes beside one."""
 
 
+@dataclass(frozen=True, slots=True)
+class MoveTask:
+    """A request to move a task within its project, and to another state where one is given."""
+
+    context: ChangeContext
+    task_id: UUID
+    etag: str
+    """Empty where the caller does not mind changes in between."""
+    place: Place
+    state: TaskState | None
+
+
 class Moving:
     """Tasks that are moved, within their project or to another one."""
 
@@ -45,27 +58,48 @@ class Moving:
         self._now = now
         self._new_id = new_id
 
-    async def move(
-        self, task_id: UUID, etag: str, place: Place, state: TaskState | None, context: ChangeContext
-    ) -> Task:
-        """Moves a task within its project, and to another state where one is given.
+    async def move(self, requests: Sequence[MoveTask]) -> Sequence[Task | Refusal]:
+        """Moves tasks within their projects, in the order of the requests, all in one transaction, with a verdict for
+        each."""
+        return await once_for_each(self._store, requests, TASK, self._move, lambda task: f"task/{task.id}")
 
-        Raises TaskNotFound, RoleTooLow, ProjectArchived, EtagMismatch, LinkedTaskNotFound.
-        """
+    async def _move(self, tx: TasksTransaction, requests: Sequence[MoveTask]) -> Sequence[Task | Refusal]:
+        ids = {request.task_id for request in requests}
+        projects = await tx.tasks.find_projects(ids)
+        await tx.projects.lock_many(set(projects.values()))
+        locked = await tx.tasks.lock_many(ids)
+        if any(locked[task_id].project_id != project_id for task_id, project_id in projects.items()):
+            raise StoreContention  # it was just moved to another project, which is not locked
+        pairs = {
+            (projects[request.task_id], request.context.caller_id)
+            for request in requests
+            if request.task_id in projects
+        }
+        memberships = await tx.projects.find_memberships(pairs)
+        outcomes: list[Task | Refusal] = []
+        for request in requests:
+            project_id = projects.get(request.task_id)
+            membership = memberships.get((project_id, request.context.caller_id)) if project_id else None
+            try:
+                outcomes.append(await self._one(tx, request, membership))
+            except Refusal as refusal:
+                outcomes.append(refusal)
+        return outcomes
 
-        async def act(tx: TasksTransaction) -> Task:
-            before = await self._lock(tx, task_id, context.caller_id)
-            membership = await tx.projects.find(before.project_id, context.caller_id)
-            check_change(member(membership, before.project_id), ProjectRole.EDITOR)
-            check_etag(before, Edit(task_id, etag, {}))
-            rank = await self._rank(tx, before, place, context.caller_id)
-            after = changed(before, {"rank": rank, "state": state or before.state}, self._now())
-            if after is not before:
-                await tx.tasks.change([after], texts=False)
-                await self._record(tx, ActivityKind.TASK_MOVED, before, after, context)
-            return after
-
-        return await self._once(context, act, task_id)
+    async def _one(self, tx: TasksTransaction, request: MoveTask, membership: Membership | None) -> Task:
+        """Raises TaskNotFound, RoleTooLow, ProjectArchived, EtagMismatch, LinkedTaskNotFound."""
+        if membership is None:
+            raise TaskNotFound(task=str(request.task_id))
+        check_change(membership, ProjectRole.EDITOR)
+        # Read again, since a move before it may have moved it, too, or renewed its rank.
+        before = (await tx.tasks.find_many([request.task_id]))[request.task_id]
+        check_etag(before, Edit(request.task_id, request.etag, {}))
+        rank = await self._rank(tx, before, request.place, request.context.caller_id)
+        after = changed(before, {"rank": rank, "state": request.state or before.state}, self._now())
+        if after is not before:
+            await tx.tasks.change([after], texts=False)
+            await self._record(tx, ActivityKind.TASK_MOVED, before, after, request.context)
+        return after
 
     async def transfer(self, task_id: UUID, project_id: UUID, etag: str, context: ChangeContext) -> Task:
         """Moves a task to another project.
@@ -95,7 +129,7 @@ class Moving:
             await self._record(tx, ActivityKind.TASK_TRANSFERRED, before, after, context)
             return after
 
-        return await self._once(context, act, task_id)
+        return await retry_on_contention(lambda: once(self._store, context, TASK, act, f"task/{task_id}"))
 
     async def _lock(self, tx: TasksTransaction, task_id: UUID, account_id: UUID, *more: UUID) -> Task:
         """A task and its project, and more projects, all locked; raises TaskNotFound."""
@@ -137,8 +171,3 @@ class Moving:
     ) -> None:
         happened = Happened(kind, after.project_id, before, after, context.caller_id)
         await record(tx, [happened], after.update_time, self._new_id)
-
-    async def _once(
-        self, context: ChangeContext, act: Callable[[TasksTransaction], Awaitable[Task]], task_id: UUID
-    ) -> Task:
-        return await retry_on_contention(lambda: once(self._store, context, TASK, act, f"task/{task_id}"))

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from server.frame.batching import Batcher
 from server.frame.change_log import ChangeLog
-from server.frame.errors import FieldInvalid, PageTokenInvalid
+from server.frame.errors import FieldInvalid, PageTokenInvalid, Refusal
 from server.frame.resuming import Position
 from server.frame.watching import Feed, WatchMessages
 from server.tasks.errors import TaskNotFound
@@ -28,6 +28,14 @@ class RankedPage:
     tasks: Sequence[Task]
 
 
+@dataclass(frozen=True, slots=True)
+class ReadTask:
+    """A request to read one task."""
+
+    account_id: UUID
+    task_id: UUID
+
+
 class TaskChanges(ChangeLog[TasksReading, TaskChange, TaskAudience]):
     """The log of what happened to tasks."""
 
@@ -43,10 +51,15 @@ class Tasks:
         self.feed = Feed(store, TaskChanges(), now)
         self.seeing = Batcher[tuple[UUID, UUID], bool](self._see)
 
-    async def get(self, account_id: UUID, task_id: UUID) -> Task:
-        """Raises TaskNotFound."""
+    async def read(self, requests: Sequence[ReadTask]) -> Sequence[Task | Refusal]:
+        """Tasks as their readers see them, all by one query, with a TaskNotFound for each that its reader does not."""
+        asked = {(request.task_id, request.account_id) for request in requests}
         async with self._store.reading() as reading:
-            return _found(await reading.tasks.find(account_id, task_id), str(task_id))
+            found = await reading.tasks.find_seen(asked)
+        return [
+            found.get((request.task_id, request.account_id)) or TaskNotFound(task=str(request.task_id))
+            for request in requests
+        ]
 
     async def get_by_key(self, account_id: UUID, key: str) -> Task:
         """The task that has a key, or once had it; raises TaskNotFound."""

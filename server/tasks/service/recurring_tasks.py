@@ -110,8 +110,9 @@ class RecurringTasks:
             if project.archived:
                 return False
             pairs = [(project.id, recurring.assignee_id)] if recurring.assignee_id else []
-            draft = occurrence(recurring, assignable=bool(await tx.projects.lock_assignees(pairs)))
-            task = await self._making.add(tx, draft, project, NOBODY)
+            assignees = await tx.projects.lock_assignees(pairs)
+            draft = occurrence(recurring, assignable=bool(assignees))
+            task = await self._making.add(tx, draft, project, NOBODY, assignees)
             context = ChangeContext(NOBODY, CREATE_DUE, task.create_time)
             await tx.audit.record([context.entry(f"task/{task.id}")])
             return True

@@ -1,8 +1,10 @@
 from dataclasses import dataclass
 
 from server.frame.batching import Batcher
-from server.tasks.rules.editing import EditTask
-from server.tasks.service import Editing, Making, Moving, Notes, Projects, RecurringTasks, SavedFilters, Tasks
+from server.tasks.rules.editing import EditTask, MakeTask
+from server.tasks.service import Editing, Moving, Notes, Projects, RecurringTasks, SavedFilters, Tasks
+from server.tasks.service.moving import MoveTask
+from server.tasks.service.reading import ReadTask
 from storage.tasks.records import Comment, Task, TimeEntry
 
 
@@ -11,10 +13,12 @@ class UseCases:
     """What the methods of the service stand on."""
 
     projects: Projects
-    making: Making
+    making: Batcher[MakeTask, Task]
     editing: Editing
     updating: Batcher[EditTask, Task]
-    moving: Moving
+    moving: Batcher[MoveTask, Task]
+    transferring: Moving
+    reading: Batcher[ReadTask, Task]
     tasks: Tasks
     comments: Notes[Comment]
     time_entries: Notes[TimeEntry]

@@ -9,8 +9,9 @@ from server.frame.paging import BY_TIME, SortOrder, by_columns, key_time, page_b
 from server.frame.statuses import status_of
 from server.frame.wire import optional_uuid
 from server.tasks.messages import tasks as messages
-from server.tasks.rules.editing import EditTask
+from server.tasks.rules.editing import EditTask, MakeTask
 from server.tasks.rules.exporting import csv_of
+from server.tasks.service.reading import ReadTask
 from server.tasks.servicer.base import Methods
 from storage.tasks.records import NO_DUE_TIME, Task, TaskOrder
 
@@ -46,10 +47,8 @@ class TaskMethods(Methods):
     """Tasks: made, changed, moved, read and found."""
 
     async def CreateTask(self, request: pb.CreateTaskRequest, call: Call) -> pb.CreateTaskResponse:
-        draft = messages.task_draft(request.task)
-        return pb.CreateTaskResponse(
-            task=messages.task(await self._use.making.create(draft, call.change_context(request)))
-        )
+        asked = MakeTask(call.change_context(request), messages.task_draft(request.task))
+        return pb.CreateTaskResponse(task=messages.task(await self._use.making.submit(asked)))
 
     async def UpdateTask(self, request: pb.UpdateTaskRequest, call: Call) -> pb.UpdateTaskResponse:
         edit = messages.task_edit(request, call.caller, call.change_context(request))
@@ -81,7 +80,8 @@ class TaskMethods(Methods):
         account_id = call.caller.account_id
         if request.WhichOneof("task") == "key":
             return pb.GetTaskResponse(task=messages.task(await self._use.tasks.get_by_key(account_id, request.key)))
-        return pb.GetTaskResponse(task=messages.task(await self._use.tasks.get(account_id, UUID(request.task_id))))
+        task = await self._use.reading.submit(ReadTask(account_id, UUID(request.task_id)))
+        return pb.GetTaskResponse(task=messages.task(task))
 
     async def ListTasks(self, request: pb.ListTasksRequest, call: Call) -> pb.ListTasksResponse:
         account_id, wanted, order = (
@@ -100,13 +100,13 @@ class TaskMethods(Methods):
         return pb.ListTasksResponse(tasks=tasks, next_page_token=next_page_token)
 
     async def MoveTask(self, request: pb.MoveTaskRequest, call: Call) -> pb.MoveTaskResponse:
-        place, state, context = messages.place(request), messages.state(request.state), call.change_context(request)
-        moved = await self._use.moving.move(UUID(request.task_id), request.etag, place, state, context)
+        asked = messages.move_task(request, call.change_context(request))
+        moved = await self._use.moving.submit(asked)
         return pb.MoveTaskResponse(task=messages.task(moved))
 
     async def TransferTask(self, request: pb.TransferTaskRequest, call: Call) -> pb.TransferTaskResponse:
         task_id, project_id, context = UUID(request.task_id), UUID(request.project_id), call.change_context(request)
-        moved = await self._use.moving.transfer(task_id, project_id, request.etag, context)
+        moved = await self._use.transferring.transfer(task_id, project_id, request.etag, context)
         return pb.TransferTaskResponse(task=messages.task(moved))
 
     async def SearchTasks(self, request: pb.SearchTasksRequest, call: Call) -> pb.SearchTasksResponse:

@@ -9,7 +9,7 @@ from storage.tasks.records import Found, Task, TaskFilter, TaskOrder
 from storage.tasks.repository.listing import all_projects, one_project
 from storage.tasks.repository.rows import CHANGEABLE, STORED, TASKS, TEXTS, only, values_of, whole_tasks
 from storage.tasks.repository.searching import matching, understood
-from storage.tasks.tables import members, numbers, projects, tasks
+from storage.tasks.tables import activities, members, numbers, projects, tasks
 
 _NUMBER = ("project_id", "number", "task_id")
 _WITH_TEXTS = (*CHANGEABLE, *TEXTS)
@@ -23,6 +23,13 @@ _SEEN = whole_tasks().join(
     members, (members.c.project_id == tasks.c.project_id) & (members.c.account_id == bindparam("account"))
 )
 _ONE = _SEEN.where(tasks.c.id == bindparam("task"))
+_ASKED = json_rows(activities, "task_id", "actor_id", name="asked")
+_SEEN_MANY = (
+    whole_tasks()
+    .add_columns(_ASKED.c.actor_id.label("reader_id"))
+    .join(_ASKED, _ASKED.c.task_id == tasks.c.id)
+    .join(members, (members.c.project_id == tasks.c.project_id) & (members.c.account_id == _ASKED.c.actor_id))
+)
 _OF_KEY = (
     select(numbers.c.task_id)
     .join_from(numbers, projects)
@@ -49,6 +56,12 @@ class TaskReader(Reader):
 
     async def find(self, account_id: UUID, task_id: UUID) -> Task | None:
         return TASKS.first(await self._connection.execute(_ONE, {"account": account_id, "task": task_id}))
+
+    async def find_seen(self, asked: Collection[tuple[UUID, UUID]]) -> Mapping[tuple[UUID, UUID], Task]:
+        """Many, each by its id and that of an account which sees it; the others are left out."""
+        values = json_parameter(("task_id", "actor_id"), asked, name="asked")
+        found = (await self._connection.execute(_SEEN_MANY, values)).all()
+        return {(task.id, row.reader_id): task for row, task in zip(found, TASKS.all(found), strict=True)}
 
     async def find_by_key(self, account_id: UUID, project_key: str, number: int) -> Task | None:
         """The task that has this number of a project, or once had it."""
@@ -79,6 +92,11 @@ class TaskReader(Reader):
         found = (await self._connection.execute(matching(asked.words, asked.within, after, limit))).all()
         return [Found(row.relevance, task) for row, task in zip(found, TASKS.all(found), strict=True)]
 
+    async def find_many(self, task_ids: Collection[UUID]) -> Mapping[UUID, Task]:
+        """The tasks that exist of these, whoever sees them."""
+        found = await self._connection.execute(_FIND, json_parameter(("id",), only(task_ids)))
+        return {each.id: each for each in TASKS.all(found)}
+
     async def find_projects(self, task_ids: Collection[UUID]) -> Mapping[UUID, UUID]:
         """In which projects those tasks are of these that exist."""
         found = await self._connection.execute(_PROJECTS, json_parameter(("id",), only(task_ids)))
@@ -96,10 +114,9 @@ class TaskRepository(TaskReader, Repository):
 
     async def lock_many(self, task_ids: Collection[UUID]) -> Mapping[UUID, Task]:
         """The tasks that exist of these, locked in key order until the transaction ends."""
-        ids = json_parameter(("id",), only(task_ids))
-        await self._connection.execute(_LOCK, ids)
+        await self._connection.execute(_LOCK, json_parameter(("id",), only(task_ids)))
         # What they are linked with is read once they are locked: a statement that waits sees what was before.
-        return {each.id: each for each in TASKS.all(await self._connection.execute(_FIND, ids))}
+        return await self.find_many(task_ids)
 
     async def change(self, changed: Sequence[Task], *, texts: bool) -> None:
         """Stores the new values of tasks that were locked in this transaction, and with `texts` their texts, too.
