@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from replay.board import COLUMNS, ClearedBoard
 from replay.booking import PLACES, BookedDay
 from replay.calling import NotShown, Progress, Step
 from replay.figures import CURRENCY, Figures, Outcome
@@ -87,6 +88,19 @@ def print_booked(console: Console, day: BookedDay | NotShown) -> None:
     _say(console, f"delivery slots refused: {reasons or 'none'}")
     if not day.complete:
         _say(console, "a slot has more or fewer bookings than places, or a caller was not answered", "red")
+
+
+def print_cleared(console: Console, board: ClearedBoard | NotShown) -> None:
+    """Prints how many tasks went over the board, or why it is not shown."""
+    if isinstance(board, NotShown):
+        _say(console, f"no tasks moved: {board}")
+        return
+    moves = f"{board.moves:,} moves over {len(COLUMNS)} columns"
+    _say(
+        console, f"tasks done: {board.done:,} of {len(board.tasks):,}, by {moves}, each with one entry in the activity"
+    )
+    if not board.complete:
+        _say(console, "a task is not done, was not moved once to each column, or shares its rank", "red")
 
 
 def print_rolled_out(console: Console, rolled_out: RolledOut | NotShown) -> None:

@@ -15,6 +15,7 @@ from bench.measurements.reading import reading
 from bench.measurements.replaying import replaying
 from bench.measurements.sizes import sizes
 from bench.measurements.starting import starting
+from bench.measurements.tasking import tasking
 from bench.setting import Bench
 
 
@@ -39,6 +40,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     ),
     "booking": Measurement("a crowd books one resource, and 1,000 of them: Backroom, the usual stack", booking),
     "finding_times": Measurement("the free times of a year are found", finding_times),
+    "tasking": Measurement("a crowd reads, lists and changes tasks: Backroom, the usual stack", tasking),
     "sizes": Measurement("lists and orders on a large database, and on a small one", sizes, short=False),
     "starting": Measurement("a server starts on a database that is there", starting),
     "memory": Measurement("the memory of a server, idle and along many calls", memory, short=False),

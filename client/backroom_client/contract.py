@@ -69,6 +69,7 @@ class Services(Generic[Channel]):
     flag_sets = Service(stubs.FlagSetServiceStub)
     proposals = Service(stubs.ProposalServiceStub)
     bookings = Service(stubs.BookingServiceStub)
+    tasks = Service(stubs.TaskServiceStub)
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel

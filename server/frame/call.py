@@ -71,6 +71,8 @@ class Call(Context):
         """Of the answers that it has written."""
         self.charged_bytes = 0
         """Of the answers of a stream, those that its caller is charged for as for one answer: of a watch, none."""
+        self.further_calls = 0
+        """As how many calls more it counts for the rate limit, where its size does not tell."""
         self.writing: Callable[[], AbstractContextManager[None]] = nullcontext
         """Entered around each writing of an answer."""
         self._metadata: Mapping[str, str | bytes] | None = None

@@ -34,7 +34,7 @@ from storage.url import sibling
 pytestmark = pytest.mark.proof
 
 PRICE = Decimal("2.55")
-PERMISSIONS = ("orders.place", "orders.read", "catalog.read", "bookings.book")
+PERMISSIONS = ("orders.place", "orders.read", "catalog.read", "bookings.book", "tasks.read", "tasks.write")
 
 Storage = Literal["orm", "core"]
 

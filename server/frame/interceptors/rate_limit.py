@@ -94,7 +94,8 @@ class RateLimit:
     A stream takes one token when it opens, and then one for each message that it is sent: it is slowed down to the
     rate rather than refused, since a refusal would end it, and what it has placed would have to be requested again.
     What a call cost is known once it has ended: of large requests and answers the caller is charged some tokens more,
-    so that a call of 2,000 lines, or a page of 1,000 products, is not to be had at the price of a small one.
+    so that a call of 2,000 lines, or a page of 1,000 products, is not to be had at the price of a small one. A call
+    that stands for many says for how many, and is charged for each.
     """
 
     def __init__(
@@ -132,9 +133,8 @@ class RateLimit:
                 answer = await proceed(request, call)
                 return answer
             finally:
-                self._charge(
-                    callers, call.received_bytes, len(answer) if isinstance(answer, bytes) else call.charged_bytes
-                )
+                answered = len(answer) if isinstance(answer, bytes) else call.charged_bytes
+                self._charge(callers, call.received_bytes, answered, call.further_calls)
 
         return limited
 
@@ -148,8 +148,8 @@ class RateLimit:
             charged = call.written_bytes
             yield request
 
-    def _charge(self, callers: Sequence[CallerNetwork], sent: int, answered: int) -> None:
-        if owed := sent // _SENT_BYTES + answered // _ANSWERED_BYTES:
+    def _charge(self, callers: Sequence[CallerNetwork], sent: int, answered: int, further_calls: int = 0) -> None:
+        if owed := max(sent // _SENT_BYTES + answered // _ANSWERED_BYTES, further_calls):
             self._buckets.charge(callers, owed)
 
 

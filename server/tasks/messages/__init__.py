@@ -1,0 +1,1 @@
+"""tasks' messages to plain values, and back."""
