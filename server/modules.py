@@ -18,6 +18,7 @@ MODULES = (
     "webhooks",
     "flags",
     "bookings",
+    "articles",
 )
 """By their folders in `server/`; in each, `module.py` has the manifest, and `settings.py`, where there is one, a
 class by the module's name, such as CommerceSettings."""

@@ -68,6 +68,7 @@ class Services(Generic[Channel]):
     flag_sets = Service(stubs.FlagSetServiceStub)
     proposals = Service(stubs.ProposalServiceStub)
     bookings = Service(stubs.BookingServiceStub)
+    articles = Service(stubs.ArticleServiceStub)
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
