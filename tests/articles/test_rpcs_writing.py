@@ -31,7 +31,7 @@ async def author(server: Running) -> Api:
 async def test_a_draft_is_seen_by_its_author_and_editors_alone(author: Api, service: Api, customer: Api) -> None:
     draft = await made(author, title="Café & Köln", tags=["News", " news ", "Go  on"], summary="In short")
     assert (draft.state, draft.revision, draft.slug) == (articles_pb2.ARTICLE_STATE_DRAFT, 1, "cafe-koln")
-    assert (draft.html, draft.tags) == ("<p>Some <em>text</em> to be read.</p>\n", ["news", "go on"])
+    assert (draft.html, [*draft.tags]) == ("<p>Some <em>text</em> to be read.</p>\n", ["news", "go on"])
     assert await found(author, draft.article_id, LATEST) == await found(service, draft.article_id, LATEST) == draft
     for view in (LATEST, articles_pb2.ARTICLE_VIEW_PUBLISHED):
         assert (await refusal(found(customer, draft.article_id, view))).reason == "ARTICLE_NOT_FOUND"

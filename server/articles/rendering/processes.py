@@ -2,7 +2,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from server.articles.rendering.comparing import Hunk
 from server.articles.rendering.work import (
@@ -22,6 +22,10 @@ _LONGEST_SECONDS = 30.0
 """Of the clock, for what its own bound of CPU time did not end."""
 _ENDING_SECONDS = 2.0
 _LIMIT_BYTES = 16 * 1024 * 1024
+
+
+class _Died(Exception):
+    """A process ended instead of answering."""
 
 
 class Processes:
@@ -52,22 +56,35 @@ class Processes:
             await _ended(self._idle.pop())
 
     async def _asked(self, request: bytes) -> bytes | None:
+        """The answer of a process; None where that exceeded its bounds, and was ended."""
         async with self._place():
-            process = self._idle.pop() if self._idle else await _started()
-            usable = False
+            if self._idle:
+                try:
+                    return await self._answer_of(self._idle.pop(), request)
+                except _Died:  # perhaps before it had this request
+                    pass
             try:
-                async with asyncio.timeout(_LONGEST_SECONDS):
-                    answer = await _exchanged(process, request)
-                usable = not self._closed
-            except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
+                return await self._answer_of(await _started(), request)
+            except _Died:
                 return None
-            finally:
-                if usable:
-                    self._idle.append(process)
-                else:  # also where its caller gave up: it would answer the next one with this
-                    process.kill() if process.returncode is None else None
-                    await asyncio.shield(process.wait())
-            return answer
+
+    async def _answer_of(self, process: asyncio.subprocess.Process, request: bytes) -> bytes | None:
+        usable = False
+        try:
+            async with asyncio.timeout(_LONGEST_SECONDS):
+                answer = await _exchanged(process, request)
+            usable = not self._closed
+        except TimeoutError:
+            return None
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            raise _Died from error
+        finally:
+            if usable:
+                self._idle.append(process)
+            else:  # also where its caller gave up: it would answer the next one with this
+                _kill(process)
+                await asyncio.shield(process.wait())
+        return answer
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
@@ -113,5 +130,10 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
         async with asyncio.timeout(_ENDING_SECONDS):
             await process.wait()
     except TimeoutError:
-        process.kill()
+        _kill(process)
         await process.wait()
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        process.kill()
