@@ -12,6 +12,7 @@ from rich.table import Table
 from replay.booking import PLACES, BookedDay
 from replay.calling import NotShown, Progress, Step
 from replay.figures import CURRENCY, Figures, Outcome
+from replay.publishing import QUERY, PublishedArticles
 from replay.returns import Matching, Reason
 from replay.rollout import FIRST_PERCENT, FLAG_KEY, GROWN_PERCENT, RolledOut
 
@@ -87,6 +88,19 @@ def print_booked(console: Console, day: BookedDay | NotShown) -> None:
     _say(console, f"delivery slots refused: {reasons or 'none'}")
     if not day.complete:
         _say(console, "a slot has more or fewer bookings than places, or a caller was not answered", "red")
+
+
+def print_published(console: Console, published: PublishedArticles | NotShown) -> None:
+    """Prints what readers see of the articles, or why it is not shown."""
+    if isinstance(published, NotShown):
+        _say(console, f"no articles published: {published}")
+        return
+    count, latest = len(published.articles), published.latest_revision
+    seen = f"readers see revision 1 while {latest} is being written"
+    found = f'"{QUERY}" finds {published.found:,} of {count:,}'
+    _say(console, f"articles published: {count:,}, an article and its translation, together; {seen}; {found}")
+    if not published.complete:
+        _say(console, "the articles are not live as they were scheduled, or are not found", "red")
 
 
 def print_rolled_out(console: Console, rolled_out: RolledOut | NotShown) -> None:

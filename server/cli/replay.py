@@ -22,11 +22,11 @@ from server.settings import Settings
 Shown = TypeVar("Shown")
 
 _KEEPER = "manager"
-"""The role that changes flags, and what can be booked."""
+"""The role that changes flags, what can be booked, and articles."""
 
 
 def demo(*, yes: bool = False) -> None:
-    """Replays the day that ships with the package, then books a day of slots and rolls out a flag.
+    """Replays the day that ships with the package, then books a day of slots, publishes articles and rolls out a flag.
 
     `yes` lets it write into what may be somebody else's.
     """
@@ -62,7 +62,11 @@ async def _replayed(
     def agreed(answers: bool) -> None:
         where = f"the server on {configured.grpc_address}" if answers else "a server of its own"
         reasons = reasons_to_confirm(configured, configured.grpc_address, answers=answers)
-        written = "products, orders, payments, bookings and a flag" if with_more else "products, orders and payments"
+        written = (
+            "products, orders, payments, bookings, articles and a flag"
+            if with_more
+            else "products, orders and payments"
+        )
         confirm_writing(f"this writes {written} through {where}", reasons, yes=yes)
 
     async with target_server(configured, agreed) as address:
@@ -77,15 +81,17 @@ async def _replayed(
 
 
 async def _more_shown(configured: Settings, address: str, console: Console) -> bool:
-    """Whether slots and a flag went their way as they should, or cannot be shown here; prints what became of each."""
+    """Whether slots, articles and a flag went their way, or cannot be shown here; prints what became of each."""
     tls = tls_of(configured)
     key = Key(await service_key(configured, address, tls, role=_KEEPER))
     async with AsyncBackroom(address, key, tls=tls) as backroom:
         day = await _or_not_shown(replaying.book_day(backroom))
         replaying.print_booked(console, day)
+        articles = await _or_not_shown(replaying.publish_articles(backroom))
+        replaying.print_published(console, articles)
         flag = await _or_not_shown(replaying.roll_out(backroom, key))
         replaying.print_rolled_out(console, flag)
-    return all(isinstance(each, replaying.NotShown) or each.complete for each in (day, flag))
+    return all(isinstance(each, replaying.NotShown) or each.complete for each in (day, articles, flag))
 
 
 async def _or_not_shown(work: Awaitable[Shown]) -> Shown | replaying.NotShown:

@@ -77,9 +77,12 @@ LAWS: Sequence[Law] = (
     ),
     Law(
         "I30",
-        "no article is unpublished 5 seconds past the time that it is scheduled for",
+        "no article waits for 5 seconds past the time that it is scheduled for, and past its last change",
         "SELECT count(*) FROM articles.articles WHERE schedule_time IS NOT NULL",
-        "SELECT id FROM articles.articles WHERE schedule_time < now() - interval '5 seconds'",
+        """
+        SELECT id FROM articles.articles
+        WHERE schedule_time IS NOT NULL AND greatest(schedule_time, update_time) < now() - interval '5 seconds'
+        """,
     ),
     Law(
         "I31",

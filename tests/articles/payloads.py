@@ -28,6 +28,8 @@ _BARE = (
     f"<math><mtext><table><mglyph><style><img src=x onerror={RUN}></style></mglyph></table></mtext></math>",
     f"<math><mi//xlink:href='data:x,<script>{RUN}</script>'>",
     f"<body onload={RUN}>",
+    f"<a href=javascript:{RUN}>x</a>",
+    f'<a href="&#1;javascript:{RUN}">x</a>',
     f"<body onpageshow={RUN}>",
     f"<input autofocus onfocus={RUN}>",
     f"<select autofocus onfocus={RUN}></select>",

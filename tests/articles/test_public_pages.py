@@ -76,7 +76,7 @@ async def test_an_earlier_slug_leads_to_the_present_one(author: Api, http: httpx
 
 @pytest.mark.parametrize(
     "path",
-    ["en/none", "EN/none", "en/%00", "en/..%2f", "xx-yy/none", "en/" + "x" * 200, "previews/x.y", "sitemaps/1.xml"],
+    ["en/none", "EN/none", "en/%00", "en/a.b", "xx-yy/none", "en/" + "x" * 200, "previews/x.y", "sitemaps/1.xml"],
 )
 async def test_what_is_not_published_is_answered_alike(http: httpx.AsyncClient, path: str) -> None:
     answer = await http.get(f"/articles/{path}")
