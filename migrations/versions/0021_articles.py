@@ -43,7 +43,7 @@ def _articles() -> None:
         sa.Column("create_time", TIME, nullable=False),
         sa.Column("update_time", TIME, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_articles"),
-        sa.UniqueConstraint("original_id", "language", name="uq_articles_original_id"),
+        sa.UniqueConstraint("original_id", "language", name="uq_articles_original_id_language"),
         sa.CheckConstraint("state IN ('draft', 'published', 'unpublished')", name="ck_articles_state"),
         sa.CheckConstraint(
             "(state = 'draft') = (published_revision IS NULL) AND (state = 'draft') = (publish_time IS NULL)",
@@ -116,7 +116,7 @@ def _reviews() -> None:
         sa.ForeignKeyConstraint(
             ["article_id", "revision"],
             ["articles.revisions.article_id", "articles.revisions.number"],
-            name="fk_reviews_article_id",
+            name="fk_reviews_article_id_revision",
         ),
         sa.CheckConstraint("state IN ('pending', 'approved', 'rejected')", name="ck_reviews_state"),
         sa.CheckConstraint(

@@ -9,7 +9,7 @@ from backroom.articles.v1 import article_service_pb2 as pb
 from backroom.articles.v1 import articles_pb2
 from server.articles.rendering.comparing import Hunk
 from server.articles.rules.highlighting import highlighted
-from server.articles.rules.writing import ArticleDraft, same_tag
+from server.articles.rules.writing import ArticleDraft, is_language, is_slug, same_tag
 from server.articles.service.publishing import Wanted
 from server.frame.editing import Edit, edit_of, etag_of
 from server.frame.errors import FieldInvalid
@@ -44,9 +44,14 @@ _KINDS = {
 def draft(article: articles_pb2.Article) -> ArticleDraft:
     """Raises FieldInvalid where the language, the title or the content is missing, or the content is too short."""
     require(article, "language", "title", "content")
+    if not is_language(article.language):
+        raise FieldInvalid.of("article.language", 'must be a tag of BCP 47 such as "en", "pt-BR" or "zh-Hant"')
     values = {name: read(article) for name, read in _FIELDS.items() if name != "slug"}
     return ArticleDraft(
-        original_id=optional_uuid(article.original_id), language=article.language, slug=article.slug, **values
+        original_id=optional_uuid(article.original_id),
+        language=article.language,
+        slug=_slug(article) if article.slug else "",
+        **values,
     )
 
 
@@ -55,12 +60,11 @@ def edit(request: pb.UpdateArticleRequest) -> Edit[UUID]:
     return edit_of(request.article, request.update_mask, ("article_id", UUID), _FIELDS)
 
 
-def _required(name: str) -> Callable[[articles_pb2.Article], str]:
-    def read(article: articles_pb2.Article) -> str:
-        require(article, name)
-        return str(getattr(article, name))
-
-    return read
+def _slug(article: articles_pb2.Article) -> str:
+    if not is_slug(article.slug):
+        said = "must be lower-case letters and digits with dashes between, up to 100 characters"
+        raise FieldInvalid.of("article.slug", said)
+    return article.slug
 
 
 def _title(article: articles_pb2.Article) -> str:
@@ -85,7 +89,7 @@ def _tags(article: articles_pb2.Article) -> tuple[str, ...]:
 
 
 _FIELDS: Mapping[str, Callable[[articles_pb2.Article], Any]] = {
-    "slug": _required("slug"),
+    "slug": _slug,
     "title": _title,
     "summary": lambda article: normalize("NFC", article.summary),
     "content": _content,

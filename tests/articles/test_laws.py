@@ -41,7 +41,7 @@ DAMAGES: Sequence[tuple[str, str, Sequence[str]]] = (
         ["UPDATE articles.search_documents SET plain = 'other', folded = 'other'"],
     ),
     ("a tag that is lost", "I29", ["DELETE FROM articles.taggings WHERE listing = 'published'"]),
-    ("a tag that nobody gave", "I29", ["UPDATE articles.taggings SET tag = 'other' WHERE listing = 'latest'"]),
+    ("a tag that nobody gave", "I29", ["UPDATE articles.taggings SET tag = tag || 'x' WHERE listing = 'latest'"]),
     ("a publication that is late", "I30", [_LATE]),
     ("a change that nobody was told of", "I31", ["DELETE FROM frame.events WHERE type = 'article.published'"]),
     ("a change that was told twice", "I31", [_TWICE]),

@@ -58,7 +58,13 @@ async def test_a_forged_sort_key_is_read_or_refused(server: Running, method: Met
             token = page_pb2.PageToken(list_digest=digest, after=key)
             request.page_token = base64url.encoded(token.SerializeToString())  # type: ignore[attr-defined]
             found = await outcome(admin, method, request.SerializeToString())
-            # The account whose keys are listed, the flag whose versions, or the resource whose free times, is looked up
-            # after the token is read.
-            refused = ("PAGE_TOKEN_INVALID", "ACCOUNT_NOT_FOUND", "FLAG_NOT_FOUND", "RESOURCE_NOT_FOUND")
+            # The account whose keys are listed, the flag whose versions, the resource whose free times, or the article
+            # whose revisions, is looked up after the token is read.
+            refused = (
+                "PAGE_TOKEN_INVALID",
+                "ACCOUNT_NOT_FOUND",
+                "FLAG_NOT_FOUND",
+                "RESOURCE_NOT_FOUND",
+                "ARTICLE_NOT_FOUND",
+            )
             assert found is None or found.reason in refused, (key, found)

@@ -19,7 +19,7 @@ from server.articles.errors import ArticleNotFound
 from server.articles.http import feeds
 from server.articles.http.pages import SECURE, page
 from server.articles.rules.links import PreviewLink
-from server.articles.rules.writing import same_tag
+from server.articles.rules.writing import is_language, is_slug, same_tag
 from server.articles.service import Articles, Previews
 from server.frame.addresses import caller_networks
 from server.frame.caller import ANONYMOUS
@@ -39,8 +39,6 @@ _RATE = Rate(per_second=20, burst=200)
 """Of one network."""
 _ENTRIES = 20
 PAGES_OF_A_SITEMAP = 10_000
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?")
-_SLUG = re.compile(r"[a-z0-9-]{1,100}")
 _START = re.compile(r"([0-9]{1,16})-([0-9a-f]{32})")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -128,7 +126,7 @@ class PublicRoutes:
 
     async def _page(self, request: Request) -> Response:
         language, slug = request.path_params["language"], request.path_params["slug"]
-        if not _LANGUAGE.fullmatch(language) or not _SLUG.fullmatch(slug):
+        if not is_language(language) or not is_slug(slug):
             raise ArticleNotFound
         found = await self._articles.get(ANONYMOUS, (language, slug), Listing.PUBLISHED)
         article, head = found.listed.article, found.listed.head
@@ -165,7 +163,7 @@ class PublicRoutes:
 
     async def _feed(self, request: Request) -> Response:
         language, tag = request.query_params.get("language", ""), same_tag(request.query_params.get("tag", ""))
-        if (language and not _LANGUAGE.fullmatch(language)) or "\0" in tag:
+        if (language and not is_language(language)) or "\0" in tag:
             raise ArticleNotFound
         wanted = ArticleFilter(Listing.PUBLISHED, language=language or None, tag=tag or None)
         heads = await self._articles.list_latest(ANONYMOUS, wanted, before=None, limit=_ENTRIES)

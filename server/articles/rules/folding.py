@@ -4,7 +4,7 @@ import re
 from unicodedata import combining, normalize
 from uuid import UUID
 
-_MAX_SLUG = 100
+MAX_SLUG = 100
 _OTHERS = {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "ŧ": "t", "Ø": "O", "Ł": "L", "Đ": "D"}
 """Letters with strokes, which Unicode does not take apart."""
 _PAIRS = {"ß": "ss", "æ": "ae", "œ": "oe", "þ": "th"}
@@ -39,13 +39,13 @@ def slug_of(title: str, article_id: UUID) -> str:
     for letter, pair in _PAIRS.items():
         lower = lower.replace(letter, pair)
     words = _BETWEEN.sub("-", folded(lower)).strip("-")
-    return words[:_MAX_SLUG].rstrip("-") or f"article-{_short(article_id)}"
+    return words[:MAX_SLUG].rstrip("-") or f"article-{_short(article_id)}"
 
 
 def other_slug(slug: str, article_id: UUID) -> str:
     """Another slug for a title whose own is taken."""
     ending = f"-{_short(article_id)}"
-    return slug[: _MAX_SLUG - len(ending)].rstrip("-") + ending
+    return slug[: MAX_SLUG - len(ending)].rstrip("-") + ending
 
 
 def _short(article_id: UUID) -> str:

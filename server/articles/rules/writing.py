@@ -1,5 +1,6 @@
 """Articles as they are written: drafts, and what a change makes of them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -7,8 +8,11 @@ from typing import Any
 from unicodedata import normalize
 from uuid import UUID
 
+from server.articles.rules.folding import MAX_SLUG
 from storage.articles.records import Article, ArticleState, RevisionHead
 
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?")
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _MAX_TAG = 50
 """In characters."""
 SAID = ("title", "summary", "content", "tags")
@@ -27,6 +31,15 @@ class ArticleDraft:
     summary: str
     content: str
     tags: tuple[str, ...]
+
+
+def is_language(text: str) -> bool:
+    """Whether a text names a language, as a tag of BCP 47 with no more than a script and a region."""
+    return _LANGUAGE.fullmatch(text) is not None
+
+
+def is_slug(text: str) -> bool:
+    return len(text) <= MAX_SLUG and _SLUG.fullmatch(text) is not None
 
 
 def same_tag(tag: str) -> str:
