@@ -6,7 +6,7 @@ from bench.rounds import pairs, postgres_cpu, rate, rounds, server_cpu
 from bench.row import Row, row
 from bench.setting import Bench
 
-_MANY, _MANY_IN_SHORT = 100_000, 10_000
+_MANY, _MANY_IN_SHORT = 100_000, 5_000
 _LEAST_RATIO = 5.0
 _SEARCHERS = 16
 """Of whom none waits so long that the database is asked for more than it can do at once."""

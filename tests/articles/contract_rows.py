@@ -67,9 +67,9 @@ async def secret_answers(_server: Running, admin: Api) -> Sequence[Message]:
 
 
 _DRAFTS = (
-    *("GetArticle", "DeleteArticle", "PublishArticle", "UnpublishArticle", "ScheduleArticle", "UnscheduleArticle"),
+    *("DeleteArticle", "PublishArticle", "UnpublishArticle", "ScheduleArticle", "UnscheduleArticle"),
     *("RequestReview", "GetRevision", "ListRevisions", "DiffRevisions", "RestoreRevision", "CreatePreviewLink"),
-    *("RevokePreviewLinks", "WatchArticles"),
+    "RevokePreviewLinks",
 )
 _REVIEWERS = "whoever reviews one article may review all of them"
 _CHOOSES = "it chooses from what the caller may see, and nothing is looked up"
@@ -80,12 +80,16 @@ ROWS = ContractRows(
         ("ArticleService/ApproveRevision", "article_id"): _REVIEWERS,
         ("ArticleService/RejectRevision", "article_id"): _REVIEWERS,
         ("ArticleService/ListArticles", "author_id"): _CHOOSES,
+        ("ArticleService/WatchArticles", "article_id"): _CHOOSES,
+        ("ArticleService/GetArticle", "article_id"): "what is published is everyone's; of drafts, a test of articles",
+        ("ArticleService/UpdateArticle", "article.original_id"): "it cannot be changed, and is ignored",
+        ("ArticleService/CreateArticle", "article.original_id"): (
+            "the simplest request has no language, and is refused before; a test of articles has one"
+        ),
     },
     own={
         **{(f"ArticleService/{name}", "article_id"): "article" for name in _DRAFTS},
-        ("ArticleService/CreateArticle", "article.original_id"): "article",
         ("ArticleService/UpdateArticle", "article.article_id"): "article",
-        ("ArticleService/UpdateArticle", "article.original_id"): "article",
         ("ArticleService/ScheduleArticles", "articles.article_id"): "article",
     },
     permissions=("articles.browse", "articles.write"),

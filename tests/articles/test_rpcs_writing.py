@@ -167,6 +167,17 @@ async def test_an_article_has_one_version_in_each_language(author: Api, customer
     assert [each.language for each in (await found(service, english.article_id, LATEST)).translations] == ["de", "fr"]
 
 
+async def test_a_version_of_anothers_draft_is_refused_as_of_none(author: Api, server: Running) -> None:
+    """Of a published article, it is said that only its author makes versions of it."""
+    other = await server.sign_in("staff")
+    draft, seen = await made(author), await published(author, title="Seen")
+    for original_id in (draft.article_id, fresh()):
+        refused = await refusal(made(other, language="de", original_id=original_id))
+        assert (refused.code.name, refused.reason, refused.metadata) == ("NOT_FOUND", "ARTICLE_NOT_FOUND", {})
+    refused = await refusal(made(other, language="de", original_id=seen.article_id))
+    assert refused.reason == "NOT_THE_AUTHOR"
+
+
 async def test_a_revision_is_restored_as_a_new_one(author: Api) -> None:
     draft = await made(author, title="First", tags=["one"])
     await changed(author, draft.article_id, title="Second", content="Quite another text.", tags=["two"])

@@ -136,7 +136,8 @@ _FILL = """
 
 def plan_of(connection: psycopg.Connection[Any], word: str) -> str:
     """How PostgreSQL searches for a word, and how many rows each step gave."""
-    statement = search_statement(SearchQuery(word, None, datetime.now(UTC)), None, 21).params(query=word)
+    values = {"query": word, "as_of": datetime.now(UTC), "most": 21}
+    statement = search_statement("simple", False, False).params(values)
     dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]  # as SQLAlchemy has it
     written = statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
     lines = connection.execute(f"EXPLAIN (ANALYZE, BUFFERS OFF, TIMING OFF) {written}".encode()).fetchall()

@@ -130,8 +130,8 @@ class ArticleReader(Reader):
 
     async def find_latest(self, article_id: UUID) -> ListedArticle | None:
         """An article with its latest revision."""
-        row = (await self._connection.execute(_LATEST, {"article_id": article_id})).first()
-        return listed(row) if row is not None else None
+        rows = (await self._connection.execute(_LATEST, {"article_id": article_id})).all()
+        return next(iter(listed(rows)), None)
 
     async def find_languages(self, original_id: UUID) -> Mapping[str, UUID]:
         """The versions of an article, by their languages."""
@@ -154,12 +154,13 @@ class ArticleReader(Reader):
         self, wanted: ArticleFilter, *, before: tuple[datetime, UUID] | None, limit: int
     ) -> Sequence[ListedArticle]:
         """Articles by when they were published, or created, the latest first, below a key of that time and the id."""
-        return [listed(row) for row in await self._connection.execute(_list_statement(wanted, before, limit))]
+        return listed((await self._connection.execute(_list_statement(wanted, before, limit))).all())
 
     async def list_whole(self, wanted: ArticleFilter, limit: int) -> Sequence[WholeArticle]:
         """The first of the same with what they say, and without translations."""
         statement = _list_statement(wanted, None, limit).add_columns(*BODY)
-        return [WholeArticle(listed(row), BODIES.one(row), ()) for row in await self._connection.execute(statement)]
+        rows = (await self._connection.execute(statement)).all()
+        return [WholeArticle(each, body, ()) for each, body in zip(listed(rows), BODIES.all(rows), strict=True)]
 
     async def list_pages(self, after: tuple[datetime, UUID] | None, limit: int) -> Sequence[PublishedPage]:
         """Published articles, the earliest first, from a key of (publish_time, id) on."""
@@ -245,7 +246,8 @@ def _whole_of(row: Row[Any] | None) -> WholeArticle | None:
         return None
     found = row.translations if isinstance(row.translations, list) else json.loads(row.translations or "[]")
     translations = (Translation(UUID(each[0]), *each[1:]) for each in found)
-    return WholeArticle(listed(row), BODIES.one(row), tuple(sorted(translations, key=lambda each: each.language)))
+    (article,) = listed([row])
+    return WholeArticle(article, BODIES.one(row), tuple(sorted(translations, key=lambda each: each.language)))
 
 
 def _list_statement(wanted: ArticleFilter, before: tuple[datetime, UUID] | None, limit: int) -> Select[Any]:

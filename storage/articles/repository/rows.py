@@ -1,5 +1,6 @@
 """How rows of articles with one of their revisions are selected, and what is made of them."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -73,9 +74,18 @@ def heads_of_revisions(*more: Any) -> Select[Any]:
     return select(revisions.c.article_id.label("id"), *_HEAD, *_REVIEW, *more).select_from(source)
 
 
-def listed(row: Row[Any]) -> ListedArticle:
-    return ListedArticle(ARTICLES.one(row), *head_of(row))
+def listed(rows: Sequence[Row[Any]]) -> list[ListedArticle]:
+    """The articles of one statement's rows."""
+    heads = _HEADS.all(rows)
+    return [
+        ListedArticle(article, head, _review_of(row))
+        for article, head, row in zip(ARTICLES.all(rows), heads, rows, strict=True)
+    ]
 
 
 def head_of(row: Row[Any]) -> tuple[RevisionHead, Review | None]:
-    return _HEADS.one(row), _REVIEWS.one(row) if row.review_state is not None else None
+    return _HEADS.one(row), _review_of(row)
+
+
+def _review_of(row: Row[Any]) -> Review | None:
+    return _REVIEWS.one(row) if row.review_state is not None else None

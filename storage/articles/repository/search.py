@@ -1,18 +1,18 @@
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     REAL,
     ColumnElement,
-    Result,
     Select,
     Text,
+    Uuid,
     bindparam,
     cast,
     delete,
     func,
-    literal,
     literal_column,
     select,
     tuple_,
@@ -70,8 +70,11 @@ _WHOLE = f"{_SELECTED}, HighlightAll=true"
 _PART = f"{_SELECTED}, MaxWords=35, MinWords=15"
 
 
-def _configuration(language: str | None) -> ColumnElement[Any]:
-    name = _CONFIGURATIONS.get((language or "").split("-")[0], _SIMPLE)
+def _configuration_of(language: str | None) -> str:
+    return _CONFIGURATIONS.get((language or "").split("-")[0], _SIMPLE)
+
+
+def _configuration(name: str) -> ColumnElement[Any]:
     return literal_column(f"'{name}'::regconfig", REGCONFIG)
 
 
@@ -90,16 +93,27 @@ class SearchReader(Reader):
 
     async def find(self, query: SearchQuery, *, after: tuple[float, UUID] | None, limit: int) -> Sequence[Match]:
         """Matches, best first, behind a key of (rank, id)."""
-        rows: Result[Any] = await self._connection.execute(search_statement(query, after, limit), {"query": query.text})
+        statement = search_statement(_configuration_of(query.language), query.language is not None, after is not None)
+        values: dict[str, Any] = {"query": query.text, "as_of": query.as_of, "most": limit}
+        if query.language is not None:
+            values["language"] = query.language
+        if after is not None:
+            values["rank"], values["after_id"] = after
+        rows = (await self._connection.execute(statement, values)).all()
         return [
-            Match(listed(row), row.rank, row.folded_title, row.folded_snippet, row.snippet, query.as_of) for row in rows
+            Match(article, row.rank, row.folded_title, row.folded_snippet, row.snippet, query.as_of)
+            for article, row in zip(listed(rows), rows, strict=True)
         ]
 
 
-def search_statement(query: SearchQuery, after: tuple[float, UUID] | None, limit: int) -> Select[Any]:
-    """The statement of a search; its parameter is the query's text."""
-    page = _page(query, after, limit)
-    configuration = _configuration(query.language)
+@cache  # a few of each configuration: to build one takes a millisecond
+def search_statement(name: str, of_language: bool, continued: bool) -> Select[Any]:
+    """The statement of a search by a configuration, in the articles of one language or of all; for a later page, too.
+
+    Its parameters are `query`, `as_of`, `most`, and where they count `language`, `rank` and `after_id`.
+    """
+    configuration = _configuration(name)
+    page = _page(configuration, of_language=of_language, continued=continued)
     asked = _asked(configuration)
     title = func.ts_headline(configuration, search_documents.c.folded_title, asked, _WHOLE)
     beginning = func.left(search_documents.c.folded, _SNIPPET_CHARACTERS)
@@ -117,7 +131,7 @@ def search_statement(query: SearchQuery, after: tuple[float, UUID] | None, limit
             search_documents.c.folded,
             of=source,
         )
-        .offset(0)  # so that each headline is computed once, and not wherever it is used
+        .offset(literal_column("0"))  # so that each headline is computed once, and not wherever it is used
         .subquery()
     )
     place = func.translate(found.c.folded_snippet, MATCH_BEGIN + MATCH_END, "")
@@ -131,23 +145,23 @@ def _asked(configuration: ColumnElement[Any]) -> ColumnElement[Any]:
     return func.websearch_to_tsquery(configuration, bindparam("query", type_=Text))
 
 
-def _page(query: SearchQuery, after: tuple[float, UUID] | None, limit: int) -> Any:
-    configuration = _configuration(query.language)
+def _page(configuration: ColumnElement[Any], *, of_language: bool, continued: bool) -> Any:
     asked = _asked(configuration)
-    vector = search_documents.c.stems if query.language else search_documents.c.words
+    vector = search_documents.c.stems if of_language else search_documents.c.words
     key = (search_documents.c.publish_time, search_documents.c.article_id)
     statement: Select[Any] = select(search_documents.c.article_id, vector.label("vector")).where(
-        vector.op("@@")(asked), search_documents.c.publish_time <= query.as_of
+        vector.op("@@")(asked), search_documents.c.publish_time <= bindparam("as_of")
     )
-    if query.language:
-        statement = statement.where(search_documents.c.language == query.language)
-    matches = statement.order_by(*(each.desc() for each in key)).limit(MAX_RANKED).subquery()
+    if of_language:
+        statement = statement.where(search_documents.c.language == bindparam("language"))
+    matches = statement.order_by(*(each.desc() for each in key)).limit(literal_column(str(MAX_RANKED))).subquery()
     rank = cast(func.ts_rank(matches.c.vector, asked), REAL)
-    ranked = select(matches.c.article_id, rank.label("rank")).offset(0).subquery()
+    ranked = select(matches.c.article_id, rank.label("rank")).offset(literal_column("0")).subquery()
     page = select(ranked.c.article_id, ranked.c.rank)
-    if after is not None:
-        page = page.where(tuple_(ranked.c.rank, ranked.c.article_id) < tuple_(cast(literal(after[0]), REAL), after[1]))
-    return page.order_by(ranked.c.rank.desc(), ranked.c.article_id.desc()).limit(limit).cte("page")
+    if continued:
+        after = tuple_(bindparam("rank", type_=REAL), bindparam("after_id", type_=Uuid))
+        page = page.where(tuple_(ranked.c.rank, ranked.c.article_id) < after)
+    return page.order_by(ranked.c.rank.desc(), ranked.c.article_id.desc()).limit(bindparam("most")).cte("page")
 
 
 class SearchRepository(SearchReader, Repository):
@@ -162,8 +176,8 @@ class SearchRepository(SearchReader, Repository):
             folded_title=bindparam("folded_title", type_=Text),
             plain=document.plain,
             folded=bindparam("folded", type_=Text),
-            words=_vector(_configuration(None)),
-            stems=_vector(_configuration(document.language)),
+            words=_vector(_configuration(_SIMPLE)),
+            stems=_vector(_configuration(_configuration_of(document.language))),
         )
         values = {column.name: statement.excluded[column.name] for column in search_documents.c}
         await self._connection.execute(
