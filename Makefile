@@ -8,7 +8,7 @@ TOOLS := .tools
 FAULTS := tests/races tests/faults tests/attacks tests/failover tests/bench
 SLOW = $(FAULTS) $(shell grep -rlE --include='test_*.py' 'pytest.mark.slow|^@given' tests)
 # What has a target of its own, and is left out by pyproject.toml where nothing else is asked for.
-UNASKED := not proof and not distribution and not clients
+UNASKED := not proof and not distribution and not clients and not browser
 CONTRACTS := $(shell find proto/backroom proto/flagd -name '*.proto')
 
 # The first Python that runs and is new enough; PYTHON=... names another.
@@ -43,7 +43,7 @@ endif
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo test test-faults test-failover test-dist test-clients test-postgres-16 test-pgbouncer prove prove-failover bench check contract breaking access settings generate migrate lock dist clean
+.PHONY: help run demo test test-faults test-failover test-dist test-clients test-browser test-postgres-16 test-pgbouncer prove prove-failover bench check contract breaking access settings generate migrate lock dist clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ test-dist: generate $(VENV)/.dev ## Build both distributions, and call Backroom 
 
 test-clients: generate $(VENV)/.dev ## Have clients of other languages and tools call a server; needs Node 20 with npm
 	@$(BIN)/pytest -n 0 -m clients tests/clients
+
+test-browser: generate $(VENV)/.dev ## Show texts that would run a script in a real browser; needs Chromium
+	@$(BIN)/pytest -n 0 -m browser tests/browser
 
 prove: generate $(VENV)/.dev ## Run the longer proofs, whose last figures are in docs/proofs.md
 	@$(BIN)/pytest -n 1 -m proof

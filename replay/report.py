@@ -13,6 +13,7 @@ from replay.board import COLUMNS, ClearedBoard
 from replay.booking import PLACES, BookedDay
 from replay.calling import NotShown, Progress, Step
 from replay.figures import CURRENCY, Figures, Outcome
+from replay.publishing import QUERY, PublishedArticles
 from replay.returns import Matching, Reason
 from replay.rollout import FIRST_PERCENT, FLAG_KEY, GROWN_PERCENT, RolledOut
 
@@ -101,6 +102,19 @@ def print_cleared(console: Console, board: ClearedBoard | NotShown) -> None:
     )
     if not board.complete:
         _say(console, "a task is not done, was not moved once to each column, or shares its rank", "red")
+
+
+def print_published(console: Console, published: PublishedArticles | NotShown) -> None:
+    """Prints what readers see of the articles, or why it is not shown."""
+    if isinstance(published, NotShown):
+        _say(console, f"no articles published: {published}")
+        return
+    count, latest = len(published.articles), published.latest_revision
+    seen = f"readers see revision 1 while {latest} is being written"
+    found = f'"{QUERY}" finds {published.found:,} of {count:,}'
+    _say(console, f"articles published: {count:,}, an article and its translation, together; {seen}; {found}")
+    if not published.complete:
+        _say(console, "the articles are not live as they were scheduled, or are not found", "red")
 
 
 def print_rolled_out(console: Console, rolled_out: RolledOut | NotShown) -> None:

@@ -19,6 +19,7 @@ MODULES = (
     "flags",
     "bookings",
     "tasks",
+    "articles",
 )
 """By their folders in `server/`; in each, `module.py` has the manifest, and `settings.py`, where there is one, a
 class by the module's name, such as CommerceSettings."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bench.figures import Finding
 from bench.measurements.accessing import accessing
+from bench.measurements.articles import articles
 from bench.measurements.booking import booking, finding_times
 from bench.measurements.evaluating import evaluating
 from bench.measurements.lone import lone
@@ -39,6 +40,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
         "a crowd evaluates flags: Backroom, the usual stack, the echo; few flags and many", evaluating
     ),
     "booking": Measurement("a crowd books one resource, and 1,000 of them: Backroom, the usual stack", booking),
+    "articles": Measurement("a crowd reads and searches articles: Backroom, the usual stack", articles),
     "finding_times": Measurement("the free times of a year are found", finding_times),
     "tasking": Measurement("a crowd reads, lists and changes tasks: Backroom, the usual stack", tasking),
     "sizes": Measurement("lists and orders on a large database, and on a small one", sizes, short=False),

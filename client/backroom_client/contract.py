@@ -70,6 +70,7 @@ class Services(Generic[Channel]):
     proposals = Service(stubs.ProposalServiceStub)
     bookings = Service(stubs.BookingServiceStub)
     tasks = Service(stubs.TaskServiceStub)
+    articles = Service(stubs.ArticleServiceStub)
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel

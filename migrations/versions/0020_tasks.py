@@ -185,6 +185,7 @@ def _comments() -> None:
         """
     )
     op.execute("CREATE INDEX ix_comments_by_task ON tasks.comments (task_id, create_time, id)")
+    op.execute("CREATE INDEX ix_comments_by_author ON tasks.comments (author_id)")
 
 
 def _time_entries() -> None:
@@ -207,6 +208,7 @@ def _time_entries() -> None:
         """
     )
     op.execute("CREATE INDEX ix_time_entries_by_task ON tasks.time_entries (task_id, create_time, id)")
+    op.execute("CREATE INDEX ix_time_entries_by_author ON tasks.time_entries (author_id)")
 
 
 def _saved_filters() -> None:
@@ -279,3 +281,7 @@ def _activities() -> None:
     )
     op.execute("CREATE INDEX ix_activities_by_project ON tasks.activities (project_id, create_time, id)")
     op.execute("CREATE INDEX ix_activities_by_task ON tasks.activities (task_id, create_time, id)")
+    op.execute(
+        "CREATE INDEX ix_activities_of_notes ON tasks.activities (actor_id)"
+        " WHERE kind LIKE 'task.comment%' OR kind LIKE 'task.time%'"
+    )

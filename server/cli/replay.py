@@ -2,10 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
 
 import uvloop
 from rich.console import Console
@@ -19,14 +17,12 @@ from server.cli.target_server import target_server, tls_of
 from server.process.failure import Failure
 from server.settings import Settings
 
-Shown = TypeVar("Shown")
-
 _KEEPER = "manager"
-"""The role that changes flags and what can be booked, and creates projects."""
+"""The role that may do all that the demo shows."""
 
 
 def demo(*, yes: bool = False) -> None:
-    """Replays the day that ships with the package; then books slots, moves tasks over a board, and rolls out a flag.
+    """Replays the day that ships with the package, and then shows the other modules.
 
     `yes` lets it write into what may be somebody else's.
     """
@@ -62,9 +58,9 @@ async def _replayed(
     def agreed(answers: bool) -> None:
         where = f"the server on {configured.grpc_address}" if answers else "a server of its own"
         reasons = reasons_to_confirm(configured, configured.grpc_address, answers=answers)
-        written = (
-            "products, orders, payments, bookings, tasks and a flag" if with_more else "products, orders and payments"
-        )
+        more = [show.writes for show in replaying.SHOWS] if with_more else []
+        *most, last = ["products", "orders", "payments", *more]
+        written = f"{', '.join(most)} and {last}"
         confirm_writing(f"this writes {written} through {where}", reasons, yes=yes)
 
     async with target_server(configured, agreed) as address:
@@ -79,22 +75,8 @@ async def _replayed(
 
 
 async def _more_shown(configured: Settings, address: str, console: Console) -> bool:
-    """Whether slots, tasks and a flag went their way as they should, or cannot be shown here; prints what became of
-    each."""
+    """Whether all of it went as it should, or cannot be shown here; prints what became of each."""
     tls = tls_of(configured)
     key = Key(await service_key(configured, address, tls, role=_KEEPER))
     async with AsyncBackroom(address, key, tls=tls) as backroom:
-        day = await _or_not_shown(replaying.book_day(backroom))
-        replaying.print_booked(console, day)
-        board = await _or_not_shown(replaying.clear_board(backroom))
-        replaying.print_cleared(console, board)
-        flag = await _or_not_shown(replaying.roll_out(backroom, key))
-        replaying.print_rolled_out(console, flag)
-    return all(isinstance(each, replaying.NotShown) or each.complete for each in (day, board, flag))
-
-
-async def _or_not_shown(work: Awaitable[Shown]) -> Shown | replaying.NotShown:
-    try:
-        return await work
-    except replaying.NotShown as not_shown:
-        return not_shown
+        return all([await show.run(backroom, key, console) for show in replaying.SHOWS])

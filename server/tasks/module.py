@@ -1,8 +1,10 @@
 """tasks, put together."""
 
 from server.frame.module import Manifest, Module, Service, Shared
+from server.frame.personal_data import DeclaredPersonalData, PersonalData
 from server.tasks.permissions import PERMISSIONS
 from server.tasks.rules.history import EVENT_TYPES
+from storage.database import Database
 
 _ONE_BY_ONE = 64
 """How many tasks are placed in one transaction: each takes some statements of its own."""
@@ -54,4 +56,13 @@ def build(shared: Shared, _: object) -> Module:
     )
 
 
-MANIFEST = Manifest(name="tasks", build=build, permissions=PERMISSIONS, event_types=EVENT_TYPES)
+def personal_data(database: Database) -> PersonalData:
+    from storage.tasks.personal_data import PERSONAL_DATA
+    from storage.tasks.store import TASKS
+
+    return DeclaredPersonalData(database.store(TASKS), PERSONAL_DATA)
+
+
+MANIFEST = Manifest(
+    name="tasks", build=build, permissions=PERMISSIONS, event_types=EVENT_TYPES, personal_data=personal_data
+)

@@ -30,6 +30,8 @@ def folded(expression: str) -> str:
     return f"translate(replace({plain}, 'ß', 'ss'), 'øØłŁđĐ', 'oOlLdD')"
 
 
+OF_NOTES = "kind LIKE 'task.comment%' OR kind LIKE 'task.time%'"
+"""SQL of whether an entry of the activity is of a comment or of time."""
 _PROJECT = "tasks.projects.id"
 _TASK = "tasks.tasks.id"
 
@@ -195,6 +197,7 @@ comments = Table(
     Column("update_time", _TIME, nullable=False),
     CheckConstraint("text <> ''", name="text"),
     Index("ix_comments_by_task", "task_id", "create_time", "id"),
+    Index("ix_comments_by_author", "author_id"),
     schema="tasks",
 )
 
@@ -212,6 +215,7 @@ time_entries = Table(
     Column("update_time", _TIME, nullable=False),
     CheckConstraint("minutes > 0", name="minutes"),
     Index("ix_time_entries_by_task", "task_id", "create_time", "id"),
+    Index("ix_time_entries_by_author", "author_id"),
     schema="tasks",
 )
 
@@ -271,5 +275,7 @@ activities = Table(
     UniqueConstraint("task_id", "version", name="uq_activities_version"),
     Index("ix_activities_by_project", "project_id", "create_time", "id"),
     Index("ix_activities_by_task", "task_id", "create_time", "id"),
+    # What a person wrote, as the activity shows it.
+    Index("ix_activities_of_notes", "actor_id", postgresql_where=text(OF_NOTES)),
     schema="tasks",
 )

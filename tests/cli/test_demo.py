@@ -16,6 +16,10 @@ from tests.replay.watched import row_counts
 
 pytestmark = pytest.mark.slow
 
+PUBLISHED = (
+    "articles published: 2, an article and its translation, together;"
+    ' readers see revision 1 while 2 is being written; "creme brulee" finds 2 of 2'
+)
 FIGURES = [
     *("orders 136", "lines 3,081", "units 27,007", "revenue, GBP 58,960.79", "products sold 1,348"),
     "write-offs booked: 1, 10 units",
@@ -26,6 +30,7 @@ FIGURES = [
     "delivery slots booked: 36 of 36 places, 3 in each of 12 slots, by 140 callers at once",
     "delivery slots refused: 84 x ALREADY_BOOKED, 20 x OUTSIDE_OPENING_HOURS",
     "tasks done: 12 of 12, by 36 moves over 3 columns, each with one entry in the activity",
+    PUBLISHED,
 ]
 ROLLED_OUT = [
     "flag evaluated: express-checkout at 10 %, on for 26 of 300 people",
@@ -117,7 +122,7 @@ def test_nothing_is_written_without_confirmation(tmp_path: Path) -> None:
     """Without a terminal, into a database that is not this folder's: one line with the reason."""
     nowhere = "postgresql://nobody@127.0.0.1:1/none"
     ended = backroom("demo", folder=tmp_path, DATABASE_URL=nowhere, BACKROOM_MASTER_KEY=MASTER_KEY)
-    said = "this writes products, orders, payments, bookings, tasks and a flag through a server of its own"
+    said = "this writes products, orders, payments, bookings, tasks, articles and a flag through a server of its own"
     reason = "DATABASE_URL is set: the database is not the embedded one"
     assert (ended.returncode, ended.stderr) == (1, f"backroom: {said}, and {reason}: say --yes\n")
 

@@ -63,6 +63,8 @@ def with_id(method: Method, path: str, given: str) -> Message:
     *outer, name = path.split(".")
     for each in outer:
         holder = getattr(holder, each)
+        if not isinstance(holder, Message):  # a list, of which the simplest request has one if it must
+            holder = holder[0] if holder else holder.add()
         holder.SetInParent()
     setattr(holder, name, given)
     if "lines" in holder.DESCRIPTOR.fields_by_name:

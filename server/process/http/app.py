@@ -96,6 +96,7 @@ This port answers
   /.well-known/jwks.json   the keys that access tokens are verified by
   /webhooks/{{source}}       webhooks that are sent here, by POST
   /bookings/calendars/...   calendars of what can be booked, by a signed link
+  /articles/...             published articles, feed.atom, sitemap.xml, and previews by a signed link
 
 Further: README.md, docs/access.md (who may do what), docs/webhooks.md; `backroom --help` and `backroom doctor`.
 """

@@ -1,0 +1,54 @@
+"""What the demo shows once its orders are placed, one module after the other."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from rich.console import Console
+
+from backroom_client import AsyncBackroom, Key
+from replay.board import clear_board
+from replay.booking import book_day
+from replay.calling import NotShown
+from replay.publishing import publish_articles
+from replay.report import print_booked, print_cleared, print_published, print_rolled_out
+from replay.rollout import roll_out
+
+
+class _Ended(Protocol):
+    @property
+    def complete(self) -> bool:
+        """Whether all went as it should."""
+        ...
+
+
+Result = TypeVar("Result", bound=_Ended)
+
+
+@dataclass(frozen=True)
+class Show(Generic[Result]):
+    """What is done with one module, and how it is reported."""
+
+    writes: str
+    """What it leaves in the database."""
+    act: Callable[[AsyncBackroom, Key], Awaitable[Result]]
+    """Raises NotShown where the server cannot show it."""
+    report: Callable[[Console, Result | NotShown], None]
+
+    async def run(self, backroom: AsyncBackroom, key: Key, console: Console) -> bool:
+        """Whether it went as it should, or cannot be shown here."""
+        try:
+            result = await self.act(backroom, key)
+        except NotShown as not_shown:
+            self.report(console, not_shown)
+            return True
+        self.report(console, result)
+        return result.complete
+
+
+SHOWS = (
+    Show("bookings", lambda backroom, _: book_day(backroom), print_booked),
+    Show("tasks", lambda backroom, _: clear_board(backroom), print_cleared),
+    Show("articles", lambda backroom, _: publish_articles(backroom), print_published),
+    Show("a flag", roll_out, print_rolled_out),
+)

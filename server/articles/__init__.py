@@ -1,0 +1,1 @@
+"""Articles: drafts, revisions and reviews, published at once or on time, and found again."""

@@ -1,0 +1,57 @@
+"""articles, put together."""
+
+from server.articles.permissions import PERMISSIONS
+from server.articles.rules.events import EVENT_TYPES
+from server.articles.settings import ArticlesSettings
+from server.frame.module import Manifest, Module, Service, Shared
+from server.frame.personal_data import DeclaredPersonalData, PersonalData
+from storage.database import Database
+
+
+def build(shared: Shared, settings: ArticlesSettings) -> Module:
+    """Imports what it is made of here: a process that does not serve articles has neither its code nor its contract."""
+    from backroom.articles.v1 import article_service_pb2, article_service_pb2_grpc
+    from server.articles.http.routes import PublicRoutes
+    from server.articles.jobs import tasks
+    from server.articles.rendering import Processes
+    from server.articles.service import Articles, Previews, Publishing, Reviewing, Writing
+    from server.articles.servicer import ArticleServicer
+    from server.frame.http import HttpCallers
+    from storage.articles.store import ARTICLES
+
+    store, now, new_id = shared.database.store(ARTICLES), shared.now, shared.new_id
+    processes, review = Processes(), settings.articles_review
+    articles = Articles(store, processes, now)
+    writing = Writing(store, processes, now, new_id, review_required=review)
+    publishing = Publishing(store, now, new_id, review_required=review)
+    reviewing = Reviewing(store, now, review_required=review)
+    previews = Previews(store, shared.authentication.permissions_of, now)
+    routes = PublicRoutes(
+        articles,
+        previews,
+        HttpCallers(shared.authentication, shared.trusted_proxies),
+        shared.master_keys,
+        shared.logger,
+        url=settings.articles_url,
+        title=settings.articles_title,
+    )
+    servicer = ArticleServicer(articles, writing, publishing, reviewing, previews, routes)
+    return Module(
+        services=(Service(article_service_pb2, article_service_pb2_grpc, servicer),),
+        tasks=tasks(publishing),
+        routes=routes.routes(),
+        feeds=(articles.feed,),
+        closing=(processes.close,),
+    )
+
+
+def personal_data(database: Database) -> PersonalData:
+    from storage.articles.personal_data import PERSONAL_DATA
+    from storage.articles.store import ARTICLES
+
+    return DeclaredPersonalData(database.store(ARTICLES), PERSONAL_DATA)
+
+
+MANIFEST = Manifest(
+    name="articles", build=build, permissions=PERMISSIONS, event_types=EVENT_TYPES, personal_data=personal_data
+)

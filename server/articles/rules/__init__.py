@@ -1,0 +1,1 @@
+"""What articles decides, without asking anybody."""

@@ -1,0 +1,1 @@
+"""What articles keeps: articles with their slugs and schedules, revisions, reviews, tags, and what is searched."""

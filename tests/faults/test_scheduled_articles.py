@@ -1,0 +1,94 @@
+"""What is scheduled goes live once, all of it or nothing, whatever becomes of the workers and of their clocks."""
+
+import asyncio
+import signal
+import sys
+
+import psycopg
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from backroom.articles.v1 import article_service_pb2 as pb
+from backroom.articles.v1.articles_pb2 import Article
+from server.frame.jobs import Worker
+from server.frame.wire import timestamp
+from storage.database import Database
+from tests.articles.calling import ahead, changed, fresh, listed, made, published
+from tests.fixtures.servers import Api, Running, quick_passwords, running
+from tests.fixtures.trading import eventually
+from tests.invariants import assert_whole
+
+QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
+
+
+async def scheduled(author: Api, **later: float) -> list[str]:
+    """Three articles that are to be published together; each has a later draft."""
+    ids = [(await made(author, title=f"Approved {each}")).article_id for each in range(3)]
+    request = pb.ScheduleArticlesRequest(request_id=fresh(), publish_time=timestamp(ahead(**later)))
+    request.articles.extend(pb.ScheduledArticle(article_id=each, revision=1) for each in ids)
+    await author.articles.ScheduleArticles(request)
+    for each in ids:
+        await changed(author, each, title="Not approved")
+    return ids
+
+
+async def seen(server: Running, author: Api, database_url: str, ids: list[str]) -> list[Article]:
+    """What readers see once all are live; each was published once."""
+    live = await eventually(lambda: listed(author), lambda found: len(found) >= len(ids))
+    assert sorted(each.article_id for each in live) == sorted(ids)
+    assert all(each.title.startswith("Approved") and each.revision == 1 for each in live)
+    with psycopg.connect(database_url) as connection:
+        told = connection.execute("SELECT subject_id::text FROM frame.events WHERE type = 'article.published'")
+        assert sorted(each for (each,) in told) == sorted(ids)
+        audited = connection.execute(
+            "SELECT resource FROM frame.audit_entries WHERE action = 'articles.publish_due' AND result = 'OK'"
+        )
+        assert sorted(each for (each,) in audited) == sorted(f"article/{each}" for each in ids)
+    await assert_whole(server.database)
+    return live
+
+
+@pytest.mark.parametrize("point", ["before", "within", "after"])
+async def test_what_a_killed_worker_left_is_published_by_another(
+    database: Database, database_url: str, point: str
+) -> None:
+    """All at one time, since nothing of what it had begun was seen."""
+    async with running(database, passwords=quick_passwords()) as server:
+        author = await server.sign_in("staff")
+        ids = await scheduled(author, seconds=-1)
+        where = (sys.executable, "-m", "tests.faults.dying_publisher", database_url, point)
+        process = await asyncio.create_subprocess_exec(*where)
+        try:
+            assert await asyncio.wait_for(process.wait(), 300) == -signal.SIGKILL
+        finally:
+            if process.returncode is None:
+                process.kill()
+        assert len(await listed(author)) == (len(ids) if point == "after" else 0)
+        tasks = server.application.tasks
+        worker = Worker(
+            database_url, tasks, QUIET, CollectorRegistry(), heartbeat_seconds=0.05, stalled_after_seconds=0.1
+        )
+        worker.start()
+        live = await seen(server, author, database_url, ids)
+        await worker.stop()
+        assert len({each.publish_time.ToNanoseconds() for each in live}) == 1
+
+
+async def test_two_workers_publish_what_comes_due_once(database: Database, database_url: str) -> None:
+    """Also what was due while there was no worker, and what is due since the clock of its row was moved."""
+    async with running(database, passwords=quick_passwords()) as server:
+        author = await server.sign_in("staff")
+        early, moved = await scheduled(author, hours=-1), await scheduled(author, hours=1)
+        workers = [Worker(database_url, server.application.tasks, QUIET, CollectorRegistry()) for _ in range(2)]
+        for worker in workers:
+            worker.start()
+        await eventually(lambda: listed(author), lambda found: len(found) == len(early))
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute(
+                "UPDATE articles.articles SET schedule_time = now() - interval '1 hour' WHERE schedule_id IS NOT NULL"
+            )
+        await seen(server, author, database_url, early + moved)
+        await published(author, title="Approved by hand")
+        for worker in workers:
+            await worker.stop()
