@@ -8,7 +8,7 @@ _DELETIONS = "SELECT count(*) FROM frame.account_deletions"
 
 LAWS: Sequence[Law] = (
     Law(
-        "I21",
+        "I32",
         "a deleted account is gone, and nothing is left that lets anybody in as it: no role, session, key or token",
         _DELETIONS,
         """
@@ -21,7 +21,7 @@ LAWS: Sequence[Law] = (
         """,
     ),
     Law(
-        "I21",
+        "I32",
         "the data of each deleted account is erased, or the job that does so is in the queue",
         _DELETIONS,
         """
@@ -33,7 +33,7 @@ LAWS: Sequence[Law] = (
         """,
     ),
     Law(
-        "I22",
+        "I33",
         "each handle that an account has is its own, and one that it took",
         "SELECT count(*) FROM identity.accounts WHERE handle IS NOT NULL",
         """

@@ -92,17 +92,17 @@ DAMAGES: Sequence[tuple[str, str, Sequence[str]]] = (
     ),
     (
         "a deleted account that can still come in",
-        "I21",
+        "I32",
         ["INSERT INTO frame.account_deletions SELECT id, id, NULL, '{{}}', now(), now() FROM identity.accounts"],
     ),
     (
         "a deleted account whose data nobody erases",
-        "I21",
+        "I32",
         ["INSERT INTO frame.account_deletions SELECT gen_random_uuid(), gen_random_uuid(), NULL, '{{}}', now(), NULL"],
     ),
     (
         "a handle that was never taken",
-        "I22",
+        "I33",
         ["UPDATE identity.accounts SET handle = 'x' WHERE id = (SELECT id FROM identity.accounts LIMIT 1)"],
     ),
     ("a place of the record's chain lost", "I12", ["DELETE FROM frame.audit_seals WHERE position = 1"]),

@@ -183,4 +183,4 @@ async def test_without_reflection_its_methods_do_not_exist(database: Database) -
                 await asked(opened, version, pb.ServerReflectionRequest(list_services="*"))
             found = refused(raised.value)
             assert (found.code, found.reason) == (grpc.StatusCode.UNIMPLEMENTED, "METHOD_UNKNOWN")
-        assert await checked(opened.channel, "readiness") == "SERVING"
+        assert await checked(opened.channel, "liveness") == "SERVING"

@@ -46,7 +46,7 @@ async def test_a_caller_above_its_rate_gets_the_time_to_wait(database: Database)
         assert 0 < found.retry_after <= 1
         await me(other)
         for _ in range(5):
-            assert await checked(opened.channel, "readiness") == "SERVING"
+            assert await checked(opened.channel, "liveness") == "SERVING"
         await asyncio.sleep(found.retry_after)
         await me(hasty)
         assert (await scraped(opened)).sum("backroom_calls_rate_limited_total") == 1

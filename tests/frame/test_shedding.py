@@ -51,7 +51,7 @@ async def test_excess_calls_are_refused_with_a_time_to_retry(
             found = await refusal(get_me(caller))
             assert (found.code, found.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
             assert found.retry_after is not None
-        assert await checked(opened.channel, "readiness") == "SERVING"
+        assert await checked(opened.channel, "liveness") == "SERVING"
         assert counted(opened, "backroom_calls_shed_total") == 2
         await ended(calls)
         await opened.idle()

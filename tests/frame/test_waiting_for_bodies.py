@@ -55,7 +55,7 @@ async def test_a_body_that_does_not_arrive_times_out(database: Database, monkeyp
             half_of_a_body(by, LOGIN)
             half_of_a_body(by, GET_ME, token=True)
             await until(lambda: under_way(opened) == 2)
-            assert await checked(opened.channel, "readiness") == "SERVING"
+            assert await checked(opened.channel, "liveness") == "SERVING"
             await until(lambda: codes(opened) == [("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")] * 2)
         assert under_way(opened) == 0
 

@@ -53,7 +53,7 @@ async def test_an_idle_connection_is_closed(database: Database) -> None:
     async with limited(database, idle=0.5, handshake=0.5) as opened:
         assert await ended(opened, GREETING) > 0.4
         assert await ended(opened, b"") > 0.4
-        assert await checked(opened.channel, "readiness") == "SERVING"
+        assert await checked(opened.channel, "liveness") == "SERVING"
 
 
 async def test_a_dead_caller_is_detected(database: Database) -> None:
@@ -78,7 +78,7 @@ async def test_a_connection_is_closed_at_its_maximum_age(database: Database) -> 
                 await watch.read()
         assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
         for _ in range(20):
-            assert await checked(opened.channel, "readiness") == "SERVING"
+            assert await checked(opened.channel, "liveness") == "SERVING"
             await asyncio.sleep(0.05)
 
 

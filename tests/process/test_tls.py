@@ -145,13 +145,13 @@ async def test_a_new_certificate_is_used_at_once_and_old_connections_continue(
 ) -> None:
     """On both sides, and again with the next one."""
     async with encrypted(database, tmp_path) as opened, opened.channel() as standing:
-        assert await checked(standing, "readiness") == "SERVING"
+        assert await checked(standing, "liveness") == "SERVING"
         for _ in range(2):
             renewed = issued(opened.ca)
             opened.files.hold(renewed)
             for port in (opened.server.server.grpc_port, opened.server.server.http_port):
                 assert await opened.serial(port) == renewed.serial
-            assert await checked(standing, "readiness") == "SERVING"
+            assert await checked(standing, "liveness") == "SERVING"
             assert await opened.answer() == "SERVING"
 
 
