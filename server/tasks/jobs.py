@@ -11,4 +11,4 @@ def jobs(recurring_tasks: RecurringTasks) -> Sequence[Task]:
     async def create_due() -> None:
         await recurring_tasks.create_due()
 
-    return (Task(CREATE_DUE, create_due, every="* * * * * *"),)
+    return (Task(CREATE_DUE, create_due, every="* * * * * */5"),)

@@ -6,8 +6,8 @@ from server.tasks.errors import NotTheAuthor, ProjectArchived, ProjectNotFound, 
 from storage.tasks.records import Comment, Membership, Project, ProjectRole, TimeEntry
 
 MOST_MEMBERS = 200
-MOST_PROJECTS = 1_000
-"""Of one account."""
+MOST_PROJECTS = 200
+"""Of one account: a list of all its tasks looks into each of them."""
 MOST_SAVED_FILTERS = 100
 MOST_RECURRING_TASKS = 100
 
