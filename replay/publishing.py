@@ -66,12 +66,7 @@ async def publish_articles(client: AsyncBackroom) -> PublishedArticles:
         english = await _create(client, "english", _ENGLISH)
         german = await _create(client, "german", _GERMAN, original_id=english.article_id)
         articles = (english, german)
-        schedule = ScheduleArticlesRequest(
-            request_id=request_id_for(SHOP, "articles", "schedule"),
-            articles=[ScheduledArticle(article_id=each.article_id, revision=1) for each in articles],
-            publish_time=Timestamp(seconds=english.create_time.seconds),
-        )
-        await client.articles.ScheduleArticles(schedule)
+        await _schedule(client, articles)
         changed = Article(article_id=english.article_id, content=f"{_ENGLISH.content}\n{_LATER}\n")
         update = UpdateArticleRequest(request_id=request_id_for(SHOP, "articles", "update"), article=changed)
         latest = (await client.articles.UpdateArticle(update)).article
@@ -96,6 +91,16 @@ async def _create(client: AsyncBackroom, name: str, described: Article, *, origi
     article.MergeFrom(described)
     request = CreateArticleRequest(request_id=request_id_for(SHOP, "articles", name), article=article)
     return (await client.articles.CreateArticle(request)).article
+
+
+async def _schedule(client: AsyncBackroom, articles: Sequence[Article]) -> None:
+    """Has their first revisions published together, at once."""
+    request = ScheduleArticlesRequest(
+        request_id=request_id_for(SHOP, "articles", "schedule"),
+        articles=[ScheduledArticle(article_id=each.article_id, revision=1) for each in articles],
+        publish_time=Timestamp(seconds=articles[0].create_time.seconds),
+    )
+    await client.articles.ScheduleArticles(request)
 
 
 async def _live(client: AsyncBackroom, article_id: str) -> Article:

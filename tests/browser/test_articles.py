@@ -1,6 +1,7 @@
 """Texts that would run a script, through every place where an article is shown, in a real browser."""
 
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 from xml.etree import ElementTree as Xml
 
 import httpx
@@ -9,7 +10,7 @@ import pytest
 from backroom.articles.v1 import article_service_pb2 as pb
 from server.articles.rules.folding import folded
 from storage.database import Database
-from tests.articles.calling import fresh, published
+from tests.articles.calling import fresh, published, search
 from tests.articles.payloads import ONE_LINE, PAYLOADS
 from tests.browser.frames import shown
 from tests.fixtures.servers import Api, Running, quick_passwords, running
@@ -19,6 +20,8 @@ pytestmark = pytest.mark.browser
 _HTML = "text/html; charset=utf-8"
 _ATOM = {"atom": "http://www.w3.org/2005/Atom"}
 _MOST_FRAMES = 120
+_IN_A_FEED = 20
+_LANGUAGES = ("en", "de", "fr", "es", "it")
 
 
 def page(part: str) -> tuple[str, str]:
@@ -58,39 +61,42 @@ async def test_the_harness_notices_what_runs() -> None:
 
 async def test_no_text_of_an_article_runs(server: Running, author: Api) -> None:
     """As content, title, summary and tags; as HTML, as a page, in the feed and in what a search shows."""
-    pages: list[tuple[str, str]] = []
-    names: list[str] = []
-
-    def add(name: str, kind: str, text: str) -> None:
-        names.append(name)
-        pages.append((kind, text))
-
+    pages: list[tuple[str, tuple[str, str]]] = []
     async with httpx.AsyncClient(base_url=server.http, timeout=60) as http:
         for place, payload in enumerate(PAYLOADS):
-            line = payload if payload in ONE_LINE else f"title {place}"
-            article = await published(
-                author, slug=f"article-{place}", title=line, summary=line, tags=[line[:50].strip()],
-                content=f"A needle in a haystack.\n\n{payload}\n\nneedle {payload}",
-            )  # fmt: skip
-            add(f"html of {payload}", *page(article.html))
-            add(f"page of {payload}", _HTML, (await http.get(f"/articles/en/{article.slug}")).text)
-            feed = await http.get("/articles/feed.atom")
-            entry = Xml.fromstring(feed.content).find("atom:entry", _ATOM)  # noqa: S314 - it is ours
-            assert entry is not None
-            assert entry.findtext("atom:title", "", _ATOM) == line
-            add(f"feed's content of {payload}", *page(entry.findtext("atom:content", "", _ATOM)))
-    add("the feed", "application/xml; charset=utf-8", feed.text)
-    request = pb.SearchArticlesRequest(query="needle or title or document or executed", page_size=50)
-    while True:
-        answer = await author.articles.SearchArticles(request)
-        for hit in answer.hits:
-            add(f"title in a search: {hit.article.title}", *page(hit.title_html))
-            add(f"snippet in a search: {hit.article.title}", *page(hit.snippet_html))
-        if not answer.next_page_token:
-            break
-        request.page_token = answer.next_page_token
-    assert len(pages) == 5 * len(PAYLOADS) + 1
-    assert [names[place] for place in await places_that_ran(pages)] == []
+            article = await published(author, **written(place))
+            answer = await http.get(f"/articles/{article.language}/{article.slug}")
+            assert answer.status_code == 200
+            pages += [(f"html of {payload}", page(article.html)), (f"page of {payload}", (_HTML, answer.text))]
+        for language in _LANGUAGES:
+            pages += feed_pages((await http.get(f"/articles/feed.atom?language={language}")).text)
+    for hit in await search(author, "needle or title or document or executed", page_size=50):
+        pages += [(f"search: {hit.article.title}", page(part)) for part in (hit.title_html, hit.snippet_html)]
+    assert len(pages) == 5 * len(PAYLOADS) + len(_LANGUAGES)
+    assert [pages[place][0] for place in await places_that_ran([shown for _, shown in pages])] == []
+
+
+def written(place: int) -> dict[str, Any]:
+    """An article with a text in every field that takes it; as many in one language as a feed has."""
+    payload = PAYLOADS[place]
+    line = payload if payload in ONE_LINE else f"title {place}"
+    return {
+        "language": _LANGUAGES[place // _IN_A_FEED],
+        "slug": f"article-{place}",
+        "title": line,
+        "summary": line,
+        "tags": [line[:50].strip()],
+        "content": f"A needle in a haystack.\n\n{payload}\n\nneedle {payload}",
+    }
+
+
+def feed_pages(feed: str) -> list[tuple[str, tuple[str, str]]]:
+    """The feed, and what readers of feeds show of its entries."""
+    entries = Xml.fromstring(feed).findall("atom:entry", _ATOM)  # noqa: S314 - it is ours
+    contents = [(each.findtext("atom:title", "", _ATOM), each.findtext("atom:content", "", _ATOM)) for each in entries]
+    assert all(content for _, content in contents)
+    shown = [(f"feed's content of {title}", page(content)) for title, content in contents]
+    return [("the feed", ("application/xml; charset=utf-8", feed)), *shown]
 
 
 async def test_no_draft_runs_by_its_preview(server: Running, author: Api) -> None:

@@ -113,7 +113,16 @@ def search_statement(name: str, of_language: bool, continued: bool) -> Select[An
     Its parameters are `query`, `as_of`, `most`, and where they count `language`, `rank` and `after_id`.
     """
     configuration = _configuration(name)
-    page = _page(configuration, of_language=of_language, continued=continued)
+    found = _highlighted(_page(configuration, of_language=of_language, continued=continued), configuration)
+    place = func.translate(found.c.folded_snippet, MATCH_BEGIN + MATCH_END, "")
+    begin = func.strpos(found.c.folded, place)
+    columns = [each for each in found.c if each.name not in ("plain", "folded")]
+    statement = select(*columns, func.substr(found.c.plain, begin, func.char_length(place)).label("snippet"))
+    return statement.order_by(found.c.rank.desc(), found.c.id.desc())
+
+
+def _highlighted(page: Any, configuration: ColumnElement[Any]) -> Any:
+    """The articles of a page, with what is shown of each."""
     asked = _asked(configuration)
     title = func.ts_headline(configuration, search_documents.c.folded_title, asked, _WHOLE)
     beginning = func.left(search_documents.c.folded, _SNIPPET_CHARACTERS)
@@ -121,7 +130,7 @@ def search_statement(name: str, of_language: bool, continued: bool) -> Select[An
     source = page.join(articles, articles.c.id == page.c.article_id).join(
         search_documents, search_documents.c.article_id == page.c.article_id
     )
-    found = (
+    statement = (
         listed_articles(
             Listing.PUBLISHED,
             page.c.rank,
@@ -130,15 +139,9 @@ def search_statement(name: str, of_language: bool, continued: bool) -> Select[An
             search_documents.c.plain,
             search_documents.c.folded,
             of=source,
-        )
-        .offset(literal_column("0"))  # so that each headline is computed once, and not wherever it is used
-        .subquery()
+        ).offset(literal_column("0"))  # so that each headline is computed once, and not wherever it is used
     )
-    place = func.translate(found.c.folded_snippet, MATCH_BEGIN + MATCH_END, "")
-    begin = func.strpos(found.c.folded, place)
-    columns = [each for each in found.c if each.name not in ("plain", "folded")]
-    statement = select(*columns, func.substr(found.c.plain, begin, func.char_length(place)).label("snippet"))
-    return statement.order_by(found.c.rank.desc(), found.c.id.desc())
+    return statement.subquery()
 
 
 def _asked(configuration: ColumnElement[Any]) -> ColumnElement[Any]:
