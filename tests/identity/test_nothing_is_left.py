@@ -4,20 +4,26 @@ import json
 from typing import Any
 from uuid import uuid4
 
+from backroom.articles.v1 import article_service_pb2
 from backroom.bookings.v1 import booking_service_pb2
 from backroom.identity.v1 import account_service_pb2
+from backroom.tasks.v1 import notes_pb2, task_service_pb2, tasks_pb2
 from backroom.webhooks.v1 import endpoints_pb2, webhook_service_pb2
 from server.frame.interceptors import CallLimits, Rate
 from server.frame.module import now
 from storage.database import Database
 from storage.frame.records import ReceivedEvent
 from storage.store import FRAME
+from tests.articles import calling as articles
+from tests.articles.calling import fresh
 from tests.bookings.calling import ahead, booked, made
 from tests.commerce.goods import cancelled, placed, stocked
 from tests.fixtures.servers import Api, Running, running
 from tests.flags.calling import created
+from tests.identity.access_cache import within_a_second
 from tests.identity.ending import deleted, erased, exported, found_anywhere, named, person
-from tests.identity.people import execute, kept, me, outcome
+from tests.identity.people import execute, granting, kept, me, outcome
+from tests.tasks import calling as tasks
 
 EMAIL, NAME, HANDLE = "ada.planted@example.com", "Ada Planted", "planted-handle"
 STREET, PHONE = "12 Planted Lane", "+44 7700 900123"
@@ -25,6 +31,8 @@ PLANTED = (EMAIL, NAME, HANDLE, STREET, PHONE)
 KINDS = {
     *("identity/account", "identity/role", "identity/session", "identity/emailed_token", "frame/audit_entry"),
     *("commerce/order", "commerce/order_line", "commerce/payment", "commerce/refund", "bookings/booking"),
+    *("tasks/comment", "tasks/time_entry", "tasks/activity", "tasks/saved_filter", "tasks/membership"),
+    *("articles/article", "articles/revision", "articles/review", "articles/decision"),
     *("flags/flag_change", "flags/proposal", "flags/decision", "flags/schedule", "webhooks/created_endpoint"),
 }
 """What the person has somewhere, by module."""
@@ -51,6 +59,8 @@ async def planted(server: Running) -> Api:
     await shopped(server, boss, service, ada)
     await met(boss, service, ada)
     await worked(server.database, boss, ada)
+    await discussed(boss, ada)
+    await wrote(server.database, boss, ada)
     await relay.run()
     return ada
 
@@ -126,6 +136,42 @@ async def worked(database: Database, boss: Api, ada: Api) -> None:
     await execute(database, "UPDATE webhooks.endpoints SET created_by = :who", who=ada.account_id)
 
 
+async def discussed(boss: Api, ada: Api) -> None:
+    """Comments, one of them deleted again, time and a filter, in a project of others."""
+    project = await tasks.project(boss)
+    await tasks.joined(boss, project.project_id, ada, tasks.COMMENTER)
+    task = await tasks.task(boss, project.project_id)
+    await tasks.comment(ada, task.task_id, f"call {PHONE}")
+    gone = await tasks.comment(ada, task.task_id, f"I am at {STREET}")
+    await ada.tasks.DeleteComment(task_service_pb2.DeleteCommentRequest(request_id=fresh(), comment_id=gone.comment_id))
+    entry = notes_pb2.TimeEntry(task_id=task.task_id, minutes=15, note=EMAIL)
+    await ada.tasks.CreateTimeEntry(task_service_pb2.CreateTimeEntryRequest(request_id=fresh(), time_entry=entry))
+    mine = tasks_pb2.SavedFilter(name=NAME)
+    await ada.tasks.CreateSavedFilter(task_service_pb2.CreateSavedFilterRequest(request_id=fresh(), saved_filter=mine))
+
+
+async def wrote(database: Database, boss: Api, ada: Api) -> None:
+    """An article that is published and under review again, and a decision about another's."""
+    await boss.access.GrantRole(granting(ada.account_id, "staff"))
+    first = article_service_pb2.CreateArticleRequest(
+        request_id=fresh(), article=articles.article(title=f"By {NAME}", content=f"Write to {EMAIL} or {PHONE}.")
+    )
+    await within_a_second(lambda: outcome(ada.articles.CreateArticle(first)), "done")
+    own = (await ada.articles.CreateArticle(first)).article
+    await articles.publish(ada, own.article_id)
+    await articles.review(ada, own.article_id)
+    other = await articles.made(boss)
+    await articles.review(boss, other.article_id)
+    await articles.approve(boss, other.article_id, 1)
+    await execute(
+        database,
+        "UPDATE articles.reviews SET decided_by = :who, comment = :text WHERE article_id = :other",
+        who=ada.account_id,
+        text=f"{NAME}, {STREET}",
+        other=other.article_id,
+    )
+
+
 async def test_nothing_names_a_deleted_person(server: Running) -> None:
     """Every column of every table is searched, before for what is planted, and after for what is left."""
     ada = await planted(server)
@@ -134,12 +180,31 @@ async def test_nothing_names_a_deleted_person(server: Running) -> None:
     assert planted_in >= {
         *("identity.accounts", "identity.sessions", "commerce.orders", "commerce.payments", "commerce.refunds"),
         *("bookings.bookings", "flags.flag_versions", "flags.proposals", "flags.schedules"),
+        *("tasks.comments", "tasks.time_entries", "tasks.activities", "tasks.saved_filters"),
+        *("articles.revisions", "articles.reviews", "articles.search_documents"),
         *("frame.request_ids", "frame.events", "webhooks.deliveries"),
     }
     assert {needle for _, needle in before} == {*PLANTED}
     await deleted(ada)
     await erased(server, ada.account_id)
     assert await found_anywhere(server.database, PLANTED) == set()
+
+
+async def test_articles_are_handed_over(server: Running) -> None:
+    """With their revisions, and as published as they were; the rest of the person's data goes all the same."""
+    ada, heir = await planted(server), await server.sign_in("staff")
+    await deleted(ada, transfer_to_account_id=str(heir.account_id))
+    await erased(server, ada.account_id)
+    (mine,) = [
+        json.loads(line)
+        for line in (await kept(server.database, "articles.articles")).splitlines()
+        if json.loads(line)["author_id"] == str(heir.account_id)
+    ]
+    assert (mine["state"], mine["revision"]) == ("published", 1)
+    assert {table for table, _ in await found_anywhere(server.database, [EMAIL])} == {
+        "articles.revisions",
+        "articles.search_documents",
+    }
 
 
 async def test_the_record_keeps_ids_and_amounts(server: Running) -> None:
