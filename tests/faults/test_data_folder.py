@@ -170,14 +170,18 @@ async def test_a_killed_first_start_is_completed_by_the_next(tmp_path: Path, sec
     await killed_and_started(tmp_path, seconds)
 
 
+@pytest.mark.skipif(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN, reason="with nohup, a server goes on")
 async def test_a_closed_terminal_leaves_no_process(tmp_path: Path) -> None:
     """SIGHUP stops the server as Ctrl-C does, with its database and its sandbox."""
     with serve(tmp_path) as process:
         assert process.stdout is not None
         await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "Ctrl-C stops it."), 300)
-        process.send_signal(signal.SIGHUP)
-        await asyncio.wait_for(asyncio.to_thread(process.stdout.read), 300)
-        assert await asyncio.to_thread(process.wait, 60) == 0
+        try:
+            process.send_signal(signal.SIGHUP)
+            await asyncio.wait_for(asyncio.to_thread(process.stdout.read), 300)
+            assert await asyncio.to_thread(process.wait, 60) == 0
+        finally:
+            process.kill()
     assert running_url(tmp_path / ".backroom" / "postgres") is None
 
 

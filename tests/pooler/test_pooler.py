@@ -201,6 +201,13 @@ async def test_a_migration_uses_the_direct_url_and_the_limits_apply_to_the_servi
     await database.close()
 
 
+_LISTENING = """
+    SELECT EXISTS (
+        SELECT FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%procrastinate%'
+    )
+"""
+
+
 @pytest.mark.parametrize("directly", [True, False])
 async def test_new_jobs_are_found_behind_it(
     bouncer: PgBouncer, direct_url: str, directly: bool, monkeypatch: pytest.MonkeyPatch
@@ -220,7 +227,13 @@ async def test_new_jobs_are_found_behind_it(
     def done(wanted: int) -> bool:
         return len(diary.done) == wanted
 
+    def listens() -> bool:
+        """A job that comes between the worker's first look and its LISTEN waits for the next poll."""
+        with psycopg.connect(direct_url) as connection:
+            return bool(connection.execute(_LISTENING).fetchone() == (True,))
+
     async with working(worker):
+        await until(lambda: listens() or not directly)
         await deferred(database, "before")
         await until(lambda: diary.done == ["before"])
         for number in range(2, 10):

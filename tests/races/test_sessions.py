@@ -161,13 +161,25 @@ async def test_of_two_concurrent_changes_of_one_password_one_succeeds(server: Ru
     assert await next_token(server.anonymous, tokens.refresh_token) is None
 
 
-async def test_concurrent_copies_of_a_change_of_password_are_done_once(server: Running) -> None:
+async def test_concurrent_copies_of_a_change_of_password_are_done_once(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They all get the first answer, although the current password is then another."""
     await registered(server.anonymous)
     ada = Api(server.channel, (await logged_in(server.anonymous)).access_token)
-    request = changing()
+    request, together = changing(), asyncio.Barrier(4)
+    passwords = server.application.identity.passwords
+    verify = passwords.verify
+
+    async def verified(password: str, known: str | None) -> Match:
+        """Once all copies have got so far: the first that is done ends the session of those that come later."""
+        await together.wait()
+        return await verify(password, known)
+
+    monkeypatch.setattr(passwords, "verify", verified)
     outcomes = await asyncio.gather(*(outcome(ada.identity.ChangePassword(request)) for _ in range(4)))
     assert outcomes == ["done"] * 4
+    monkeypatch.undo()
     assert (await logged_in(server.anonymous, password=NEW_PASSWORD)).access_token
 
 
