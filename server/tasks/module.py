@@ -4,7 +4,7 @@ from server.frame.module import Manifest, Module, Service, Shared
 from server.tasks.permissions import PERMISSIONS
 from server.tasks.rules.history import EVENT_TYPES
 
-_ONE_BY_ONE = 64
+_ONE_BY_ONE = 16
 """How many tasks are placed in one transaction: each takes some statements of its own."""
 
 
