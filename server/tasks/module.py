@@ -6,7 +6,7 @@ from server.tasks.permissions import PERMISSIONS
 from server.tasks.rules.history import EVENT_TYPES
 from storage.database import Database
 
-_ONE_BY_ONE = 64
+_ONE_BY_ONE = 16
 """How many tasks are placed in one transaction: each takes some statements of its own."""
 
 

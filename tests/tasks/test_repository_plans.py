@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.dialects import postgresql
 
 from storage.tasks.records import TaskFilter, TaskOrder, TaskState
-from storage.tasks.repository.listing import all_projects, one_project
+from storage.tasks.repository.listing import listing
 from storage.tasks.repository.searching import matching, understood
 
 _ACCOUNT, _PROJECT = UUID(int=1), UUID(int=2)
@@ -51,16 +51,18 @@ def filled(database_url: str) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
-def rendered(statement: Any) -> tuple[Any, Any]:
+def rendered(statement: Any, values: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
     """A statement's text, and its values."""
     compiled = statement.compile(dialect=postgresql.dialect(), compile_kwargs={"render_postcompile": True})  # type: ignore[no-untyped-call]
-    return str(compiled).encode(), compiled.params
+    return str(compiled).encode(), {**compiled.params, **(values or {})}
 
 
-def plan(connection: psycopg.Connection[Any], statement: Any) -> Mapping[str, Any]:
+def plan(
+    connection: psycopg.Connection[Any], statement: Any, values: Mapping[str, Any] | None = None
+) -> Mapping[str, Any]:
     """The plan of a statement that was executed, by the nodes' names, with the rows that each read in all."""
-    text, values = rendered(statement)
-    row = connection.execute(b"EXPLAIN (ANALYZE, FORMAT JSON) " + text, values).fetchone()
+    text, given = rendered(statement, values)
+    row = connection.execute(b"EXPLAIN (ANALYZE, FORMAT JSON) " + text, given).fetchone()
     assert row is not None
     nodes: dict[str, float] = {}
 
@@ -92,11 +94,11 @@ def test_a_page_of_each_order_is_read_by_its_index(filled: psycopg.Connection[An
         TaskOrder.NUMBER: (_TASKS // 2, uuid4()),
     }
     for after in (None, middle.get(order, (now[0], uuid4()))):
-        nodes = plan(filled, one_project(_ACCOUNT, TaskFilter(project_id=_PROJECT), order, after, _PAGE))
+        nodes = plan(filled, *listing(_ACCOUNT, TaskFilter(project_id=_PROJECT), order, after, _PAGE))
         check_no_scan(nodes)
         assert nodes[_INDEXES[order]] <= _PAGE + 1, nodes
         if order is not TaskOrder.RANK:
-            nodes = plan(filled, all_projects(_ACCOUNT, TaskFilter(), order, after, _PAGE))
+            nodes = plan(filled, *listing(_ACCOUNT, TaskFilter(), order, after, _PAGE))
             check_no_scan(nodes)
             assert nodes[_INDEXES[order]] <= 2 * (_PAGE + 1), nodes
 
@@ -115,8 +117,7 @@ def test_a_page_of_each_order_is_read_by_its_index(filled: psycopg.Connection[An
 )
 def test_a_filter_that_few_tasks_match_reads_few(filled: psycopg.Connection[Any], wanted: TaskFilter) -> None:
     """By an index of the filter, and not through all tasks of the project."""
-    make = one_project if wanted.project_id else all_projects
-    nodes = plan(filled, make(_ACCOUNT, wanted, TaskOrder.CREATE_TIME, None, _PAGE))
+    nodes = plan(filled, *listing(_ACCOUNT, wanted, TaskOrder.CREATE_TIME, None, _PAGE))
     check_no_scan(nodes)
     assert max(nodes.values()) <= _TASKS // 40, nodes
 

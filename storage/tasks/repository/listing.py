@@ -1,14 +1,19 @@
 """Lists of tasks, in every order: each page is read by an index, and costs as much as it is long."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import lru_cache
+from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Select, Text, cast, select, true, tuple_
+from sqlalchemy import ARRAY, ColumnElement, Select, SmallInteger, Text, any_, bindparam, select, true, tuple_
 
 from storage.tasks.records import TaskFilter, TaskOrder
 from storage.tasks.repository.rows import whole_tasks
 from storage.tasks.tables import members, tasks
+
+Listing: TypeAlias = tuple[Select[*tuple[Any, ...]], Mapping[str, Any]]
+"""A statement and its values."""
 
 _KEYS: Mapping[TaskOrder, tuple[str, ...]] = {
     TaskOrder.RANK: ("rank",),
@@ -19,59 +24,70 @@ _KEYS: Mapping[TaskOrder, tuple[str, ...]] = {
     TaskOrder.PRIORITY: ("priority", "id"),
 }
 _DESCENDING = frozenset({TaskOrder.CREATE_TIME, TaskOrder.UPDATE_TIME, TaskOrder.PRIORITY})
+_ACCOUNT: Any = bindparam("account", type_=members.c.account_id.type)
+_MOST: Any = bindparam("most")
+_CONDITIONS: Mapping[str, ColumnElement[bool]] = {
+    "project_id": tasks.c.project_id == bindparam("project_id"),
+    "states": tasks.c.state == any_(bindparam("states", type_=ARRAY(Text))),
+    "priorities": tasks.c.priority == any_(bindparam("priorities", type_=ARRAY(SmallInteger))),
+    "assignee_id": tasks.c.assignee_id == bindparam("assignee_id"),
+    "unassigned": tasks.c.assignee_id.is_(None),
+    "labels": tasks.c.labels.bool_op("@>")(bindparam("labels", type_=ARRAY(Text))),
+    "parent_id": tasks.c.parent_id == bindparam("parent_id"),
+    "top_level": tasks.c.parent_id.is_(None),
+    "due_start_time": tasks.c.due_time >= bindparam("due_start_time"),
+    "due_end_time": tasks.c.due_time < bindparam("due_end_time"),
+}
+"""By the fields of a filter."""
+_FLAGS = frozenset({"unassigned", "top_level"})
 
 
-def one_project(
+def listing(
     account_id: UUID, wanted: TaskFilter, order: TaskOrder, after: tuple[Any, ...] | None, limit: int
-) -> Select[Any]:
-    """A page of one project's tasks; of none, where the account is no member."""
-    mine = (members.c.project_id == wanted.project_id) & (members.c.account_id == account_id)
-    statement = whole_tasks().where(
-        tasks.c.project_id == wanted.project_id, select(members.c.role).where(mine).exists(), *_conditions(wanted)
-    )
-    return _page(statement, tasks, order, after, limit)
+) -> Listing:
+    """A page of an account's tasks, of all of its projects or of one; of none, where it is no member of that."""
+    given = {each.name: value for each in fields(wanted) if (value := getattr(wanted, each.name))}
+    make = _one_project if "project_id" in given else _all_projects
+    values = {name: _plain(value) for name, value in given.items() if name not in _FLAGS}
+    keys = {f"after_{place}": value for place, value in enumerate(after or ())}
+    statement = make(order, frozenset(given), paged=after is not None)
+    return statement, {"account": account_id, "most": limit, **values, **keys}
 
 
-def all_projects(
-    account_id: UUID, wanted: TaskFilter, order: TaskOrder, after: tuple[Any, ...] | None, limit: int
-) -> Select[Any]:
-    """A page of an account's tasks: of each of its projects as many as may be on the page, and the first of these."""
+def _plain(value: Any) -> Any:
+    return [getattr(each, "value", each) for each in value] if isinstance(value, tuple) else value
+
+
+@lru_cache(256)  # to build a statement takes longer than to execute it
+def _one_project(order: TaskOrder, given: frozenset[str], *, paged: bool) -> Select[*tuple[Any, ...]]:
+    mine = (members.c.project_id == bindparam("project_id")) & (members.c.account_id == _ACCOUNT)
+    statement = whole_tasks().where(select(members.c.role).where(mine).exists(), *_of(given))
+    return _page(statement, tasks, order, paged=paged)
+
+
+@lru_cache(256)
+def _all_projects(order: TaskOrder, given: frozenset[str], *, paged: bool) -> Select[*tuple[Any, ...]]:
+    """Of each project as many as may be on the page, and the first of these."""
     key = _KEYS[order]
-    mine = select(members.c.project_id).where(members.c.account_id == account_id).subquery("mine")
+    mine = select(members.c.project_id).where(members.c.account_id == _ACCOUNT).subquery("mine")
     each = select(tasks.c.id, *(tasks.c[name] for name in key if name != "id"))
-    each = each.where(tasks.c.project_id == mine.c.project_id, *_conditions(wanted))
-    first = _page(each, tasks, order, after, limit).lateral("first")
-    page = _page(select(first).select_from(mine).join(first, true()), first, order, None, limit).subquery("page")
-    return _page(whole_tasks().join(page, page.c.id == tasks.c.id), tasks, order, None, limit)
+    each = each.where(tasks.c.project_id == mine.c.project_id, *_of(given))
+    first = _page(each, tasks, order, paged=paged).lateral("first")
+    page = _page(select(first).select_from(mine).join(first, true()), first, order, paged=False).subquery("page")
+    return _page(whole_tasks().join(page, page.c.id == tasks.c.id), tasks, order, paged=False)
 
 
-def _page(
-    statement: Select[Any], rows: Any, order: TaskOrder, after: tuple[Any, ...] | None, limit: int
-) -> Select[Any]:
+def _of(given: frozenset[str]) -> list[ColumnElement[bool]]:
+    return [_CONDITIONS[name] for name in sorted(given)]
+
+
+def _page(statement: Any, rows: Any, order: TaskOrder, *, paged: bool) -> Select[*tuple[Any, ...]]:
     columns = [rows.c[name] for name in _KEYS[order]]
     descending = order in _DESCENDING
-    if after is not None:
+    if paged:
         key = tuple_(*columns)
+        after = tuple_(*(bindparam(f"after_{place}", type_=each.type) for place, each in enumerate(columns)))
         statement = statement.where(key < after if descending else key > after)
-    return statement.order_by(*(column.desc() if descending else column for column in columns)).limit(limit)
-
-
-def _conditions(wanted: TaskFilter) -> Iterator[ColumnElement[bool]]:
-    yield from _of_kind(wanted)
-    if wanted.labels:
-        yield tasks.c.labels.bool_op("@>")(cast(list(wanted.labels), ARRAY(Text)))
-    if wanted.due_start_time is not None:
-        yield tasks.c.due_time >= wanted.due_start_time
-    if wanted.due_end_time is not None:
-        yield tasks.c.due_time < wanted.due_end_time
-
-
-def _of_kind(wanted: TaskFilter) -> Iterator[ColumnElement[bool]]:
-    if wanted.states:
-        yield tasks.c.state.in_([state.value for state in wanted.states])
-    if wanted.priorities:
-        yield tasks.c.priority.in_([priority.value for priority in wanted.priorities])
-    if wanted.assignee_id is not None or wanted.unassigned:
-        yield tasks.c.assignee_id == wanted.assignee_id
-    if wanted.parent_id is not None or wanted.top_level:
-        yield tasks.c.parent_id == wanted.parent_id
+    ordered = statement.order_by(*(column.desc() if descending else column for column in columns))
+    page: Select[*tuple[Any, ...]] = ordered.limit(_MOST)
+    return page

@@ -6,7 +6,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from storage.base import Reader, Repository, insert_json, json_parameter, json_rows, update_json
 from storage.tasks.records import Found, Task, TaskFilter, TaskOrder
-from storage.tasks.repository.listing import all_projects, one_project
+from storage.tasks.repository.listing import listing
 from storage.tasks.repository.rows import CHANGEABLE, STORED, TASKS, TEXTS, only, values_of, whole_tasks
 from storage.tasks.repository.searching import matching, understood
 from storage.tasks.tables import activities, members, numbers, projects, tasks
@@ -72,9 +72,8 @@ class TaskReader(Reader):
         self, account_id: UUID, wanted: TaskFilter, order: TaskOrder, *, after: tuple[Any, ...] | None, limit: int
     ) -> Sequence[Task]:
         """Tasks in an order, starting behind a key of it: its column's value, and the id where that may be equal."""
-        make = one_project if wanted.project_id is not None else all_projects
-        found = await self._connection.execute(make(account_id, wanted, order, after, limit))
-        return TASKS.all(found)
+        statement, values = listing(account_id, wanted, order, after, limit)
+        return TASKS.all(await self._connection.execute(statement, values))
 
     async def search(
         self,
