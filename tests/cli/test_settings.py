@@ -100,6 +100,11 @@ WELL_FORMED = {
     "BACKROOM_FLAGD_SYNC_ADDRESS": "[::1]:8015",
     "BACKROOM_FLAGS_CORS_ORIGINS": "https://shop.example.com , http://localhost:3000",
     "BACKROOM_OFREP_CALLS_PER_SECOND": "7.5",
+    "BACKROOM_LEASE_SECONDS": "60",
+    "BACKROOM_MAX_BOOKINGS_AHEAD": "5",
+    "BACKROOM_ARTICLES_REVIEW": "true",
+    "BACKROOM_ARTICLES_URL": "https://www.example.com/news/",
+    "BACKROOM_ARTICLES_TITLE": "News",
     "BACKROOM_TRUSTED_PROXIES": "10.0.0.0/8 , fd00::/8",
     "BACKROOM_MAIL": "smtp",
     "BACKROOM_MAIL_FROM": "no-reply@example.com",
@@ -195,6 +200,11 @@ def test_every_setting_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "flagd_sync_address": "[::1]:8015",
         "flags_cors_origins": "('https://shop.example.com', 'http://localhost:3000')",
         "ofrep_calls_per_second": "7.5",
+        "lease_seconds": "60",
+        "max_bookings_ahead": "5",
+        "articles_review": "True",
+        "articles_url": "https://www.example.com/news",
+        "articles_title": "News",
         "trusted_proxies": "(IPv4Network('10.0.0.0/8'), IPv6Network('fd00::/8'))",
         "mail": "smtp",
         "mail_from": "no-reply@example.com",
@@ -261,7 +271,8 @@ WRONG = {
     ("BACKROOM_MAIL", "pigeon"): "must be log, file or smtp",
     ("LOG_LEVEL", "warn"): "must be DEBUG, INFO, WARNING or ERROR; did you mean WARNING?",
     ("BACKROOM_MODULES", "identity,commerse"): (
-        "must be all, or some of identity, commerce, webhooks, flags, with commas between; did you mean commerce?"
+        "must be all, or some of identity, commerce, webhooks, flags, bookings, articles, with commas between;"
+        " did you mean commerce?"
     ),
     (
         "BACKROOM_ALLOW_PLAINTEXT",
