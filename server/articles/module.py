@@ -1,11 +1,16 @@
 """articles, put together."""
 
+from uuid import UUID
+
 from server.articles.permissions import PERMISSIONS
 from server.articles.rules.events import EVENT_TYPES
 from server.articles.settings import ArticlesSettings
 from server.frame.module import Manifest, Module, Service, Shared
 from server.frame.personal_data import DeclaredPersonalData, PersonalData
 from storage.database import Database
+
+_READ_AT_ONCE = 32
+"""Of articles in one statement: each may have more than a megabyte."""
 
 
 def build(shared: Shared, settings: ArticlesSettings) -> Module:
@@ -16,7 +21,9 @@ def build(shared: Shared, settings: ArticlesSettings) -> Module:
     from server.articles.rendering import Processes
     from server.articles.service import Articles, Previews, Publishing, Reviewing, Writing
     from server.articles.servicer import ArticleServicer
+    from server.frame.batching import Batcher
     from server.frame.http import HttpCallers
+    from storage.articles.records import WholeArticle
     from storage.articles.store import ARTICLES
 
     store, now, new_id = shared.database.store(ARTICLES), shared.now, shared.new_id
@@ -35,11 +42,14 @@ def build(shared: Shared, settings: ArticlesSettings) -> Module:
         url=settings.articles_url,
         title=settings.articles_title,
     )
-    servicer = ArticleServicer(articles, writing, publishing, reviewing, previews, routes)
+    longest = shared.database.limits.answer
+    reading = Batcher[UUID, WholeArticle](articles.read, largest=_READ_AT_ONCE, longest_seconds=longest)
+    servicer = ArticleServicer(articles, reading, writing, publishing, reviewing, previews, routes)
     return Module(
         services=(Service(article_service_pb2, article_service_pb2_grpc, servicer),),
         tasks=tasks(publishing),
         routes=routes.routes(),
+        batchers=(reading,),
         feeds=(articles.feed,),
         closing=(processes.close,),
     )

@@ -10,11 +10,12 @@ from server.articles import messages
 from server.articles.http.routes import PublicRoutes
 from server.articles.rules.links import VALID_MINUTES
 from server.articles.service import Articles, Previews, Publishing, Reviewing, Writing
+from server.frame.batching import Batcher
 from server.frame.call import Call
 from server.frame.paging import SortOrder, by_column, by_columns, key_time, page_by, page_of
 from server.frame.resuming import watch_of
 from server.frame.wire import optional_uuid, time_of
-from storage.articles.records import ListedArticle, Listing, Match, ReviewState
+from storage.articles.records import ListedArticle, Listing, Match, ReviewState, WholeArticle
 
 _BY_PUBLISH_TIME = by_columns(lambda listed: (listed.publish_time, listed.id), key_time, UUID)
 _BY_NUMBER = by_column(lambda found: found[0].number, int)
@@ -39,6 +40,7 @@ class ArticleServicer(article_service_pb2_grpc.ArticleServiceServicer):
     def __init__(
         self,
         articles: Articles,
+        reading: Batcher[UUID, WholeArticle],
         writing: Writing,
         publishing: Publishing,
         reviewing: Reviewing,
@@ -46,6 +48,7 @@ class ArticleServicer(article_service_pb2_grpc.ArticleServiceServicer):
         routes: PublicRoutes,
     ) -> None:
         self._articles = articles
+        self._reading = reading
         self._writing = writing
         self._publishing = publishing
         self._reviewing = reviewing
@@ -62,8 +65,11 @@ class ArticleServicer(article_service_pb2_grpc.ArticleServiceServicer):
         return pb.UpdateArticleResponse(article=await self._changed(listed))
 
     async def GetArticle(self, request: pb.GetArticleRequest, call: Call) -> pb.GetArticleResponse:
-        listing = messages.listing(request.view)
-        found = await self._articles.get(call.caller, messages.name(request), listing)
+        listing, name = messages.listing(request.view), messages.name(request)
+        if listing is Listing.PUBLISHED and isinstance(name, UUID):
+            found = await self._reading.submit(name)
+        else:
+            found = await self._articles.get(call.caller, name, listing)
         return pb.GetArticleResponse(article=messages.whole(found, listing))
 
     async def ListArticles(self, request: pb.ListArticlesRequest, call: Call) -> pb.ListArticlesResponse:

@@ -100,6 +100,7 @@ async def test_pages_of_a_search_show_each_match_once(author: Api, customer: Api
         seen += [hit.article.article_id for hit in page.hits]
         if not page.next_page_token:
             break
+        assert len(seen) <= len(stands) + 1
         request.page_token = page.next_page_token
         await unpublish(author, gone.article_id)
         await publish(author, gone.article_id)

@@ -10,6 +10,7 @@ from server.articles.rules import access
 from server.articles.rules.folding import folded
 from server.frame.caller import Caller
 from server.frame.change_log import ChangeLog
+from server.frame.errors import Refusal
 from server.frame.resuming import Position
 from server.frame.watching import Feed, WatchMessages
 from storage.articles.records import (
@@ -45,6 +46,12 @@ class Articles:
         self._processes = processes
         self._now = now
         self.feed = Feed(store, ArticleChanges(), now)
+
+    async def read(self, article_ids: Sequence[UUID]) -> Sequence[WholeArticle | Refusal]:
+        """Articles as readers see them, for many readers at once; ArticleNotFound for one that is not published."""
+        async with self._store.reading() as reading:
+            found = await reading.articles.find_published({*article_ids})
+        return [found.get(each) or ArticleNotFound() for each in article_ids]
 
     async def get(self, caller: Caller, name: UUID | tuple[str, str], listing: Listing) -> WholeArticle:
         """An article by its id, or by its language and a slug that it has or had; raises ArticleNotFound."""

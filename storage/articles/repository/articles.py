@@ -69,6 +69,7 @@ _WHOLE_BY_SLUG = {
     ).where(_SLUG)
     for each in Listing
 }
+_PUBLISHED_MANY = _whole(Listing.PUBLISHED).where(articles.c.id.in_(select(json_rows(articles, "id").c.id)))
 _LATEST = listed_articles(Listing.LATEST).where(articles.c.id == bindparam("article_id"))
 _LOCK = (
     select(articles)
@@ -120,6 +121,12 @@ class ArticleReader(Reader):
         """
         values = {"article_id": article_id, "viewer": viewer, "sees_all": sees_all}
         return _whole_of((await self._connection.execute(_WHOLE_BY_ID[listing], values)).first())
+
+    async def find_published(self, article_ids: Collection[UUID]) -> Mapping[UUID, WholeArticle]:
+        """Those of these articles that readers see, as they see them."""
+        values = json_parameter(("id",), ((each,) for each in article_ids))
+        found = _wholes((await self._connection.execute(_PUBLISHED_MANY, values)).all())
+        return {each.listed.id: each for each in found}
 
     async def find_whole_by_slug(
         self, listing: Listing, language: str, slug: str, *, viewer: UUID, sees_all: bool
@@ -242,12 +249,20 @@ def _row(article: Article) -> Mapping[str, Any]:
 
 
 def _whole_of(row: Row[Any] | None) -> WholeArticle | None:
-    if row is None:
-        return None
-    found = row.translations if isinstance(row.translations, list) else json.loads(row.translations or "[]")
+    return _wholes([row])[0] if row is not None else None
+
+
+def _wholes(rows: Sequence[Row[Any]]) -> list[WholeArticle]:
+    return [
+        WholeArticle(article, body, _translations_of(row) if row.translations else ())
+        for article, body, row in zip(listed(rows), BODIES.all(rows), rows, strict=True)
+    ]
+
+
+def _translations_of(row: Row[Any]) -> tuple[Translation, ...]:
+    found = row.translations if isinstance(row.translations, list) else json.loads(row.translations)
     translations = (Translation(UUID(each[0]), *each[1:]) for each in found)
-    (article,) = listed([row])
-    return WholeArticle(article, BODIES.one(row), tuple(sorted(translations, key=lambda each: each.language)))
+    return tuple(sorted(translations, key=lambda each: each.language))
 
 
 def _list_statement(wanted: ArticleFilter, before: tuple[datetime, UUID] | None, limit: int) -> Select[Any]:

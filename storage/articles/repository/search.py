@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import (
     REAL,
     ColumnElement,
+    Integer,
     Select,
     Text,
     Uuid,
@@ -162,9 +163,14 @@ def _page(configuration: ColumnElement[Any], *, of_language: bool, continued: bo
     ranked = select(matches.c.article_id, rank.label("rank")).offset(literal_column("0")).subquery()
     page = select(ranked.c.article_id, ranked.c.rank)
     if continued:
-        after = tuple_(bindparam("rank", type_=REAL), bindparam("after_id", type_=Uuid))
+        # As a real, which is what the rank is: as a double it would be another number.
+        after = tuple_(cast(bindparam("rank"), REAL), bindparam("after_id", type_=Uuid))
         page = page.where(tuple_(ranked.c.rank, ranked.c.article_id) < after)
-    return page.order_by(ranked.c.rank.desc(), ranked.c.article_id.desc()).limit(bindparam("most")).cte("page")
+    return (
+        page.order_by(ranked.c.rank.desc(), ranked.c.article_id.desc())
+        .limit(bindparam("most", type_=Integer))
+        .cte("page")
+    )
 
 
 class SearchRepository(SearchReader, Repository):
