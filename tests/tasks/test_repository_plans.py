@@ -108,12 +108,12 @@ def test_a_page_of_each_order_is_read_by_its_index(filled: psycopg.Connection[An
     [
         TaskFilter(project_id=_PROJECT, states=(TaskState.OPEN,)),
         TaskFilter(project_id=_PROJECT, assignee_id=_ACCOUNT),
-        TaskFilter(project_id=_PROJECT, parent_id=uuid4()),
+        TaskFilter(project_id=_PROJECT, parent_id=UUID(int=3)),
         TaskFilter(project_id=_PROJECT, labels=("label7",)),
         TaskFilter(labels=("label7",)),
         TaskFilter(assignee_id=_ACCOUNT),
     ],
-    ids=str,
+    ids=["state", "assignee", "parent", "label", "label of all projects", "assignee of all projects"],
 )
 def test_a_filter_that_few_tasks_match_reads_few(filled: psycopg.Connection[Any], wanted: TaskFilter) -> None:
     """By an index of the filter, and not through all tasks of the project."""
