@@ -81,9 +81,10 @@ def test_only_admins_manage_access() -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_each_permission_is_used_by_the_module_that_declares_it(module: str) -> None:
-    """A module's contract and code use the permissions that the module declares, and no other's."""
+    """A module's contract, code and events use the permissions that the module declares, and no other's."""
     declared = {permission.name for permission in manifest(module).permissions}
-    assert asked_in_contract(module) | asked_in_code(module) == declared
+    events = {name for event_type in manifest(module).event_types.values() for name in event_type.permissions}
+    assert asked_in_contract(module) | asked_in_code(module) | events == declared
 
 
 def test_each_permission_is_declared_once_and_in_a_sentence() -> None:
