@@ -143,6 +143,7 @@ def _tasks() -> None:
     op.execute("CREATE INDEX ix_tasks_by_parent ON tasks.tasks (project_id, parent_id) WHERE parent_id IS NOT NULL")
     op.execute("CREATE INDEX ix_tasks_by_priority ON tasks.tasks (project_id, priority, id)")
     op.execute("CREATE INDEX ix_tasks_by_state ON tasks.tasks (project_id, state, rank)")
+    op.execute("CREATE INDEX ix_tasks_by_state_in_time ON tasks.tasks (project_id, state, create_time, id)")
     op.execute("CREATE INDEX ix_tasks_by_update_time ON tasks.tasks (project_id, update_time, id)")
     op.execute("CREATE INDEX ix_tasks_labels ON tasks.tasks USING gin (labels)")
     op.execute("CREATE INDEX ix_tasks_search ON tasks.tasks USING gin (search)")

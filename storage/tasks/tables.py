@@ -152,6 +152,7 @@ tasks = Table(
     Index("ix_tasks_by_due_time", "project_id", "due_time", "id"),
     Index("ix_tasks_by_priority", "project_id", "priority", "id"),
     Index("ix_tasks_by_state", "project_id", "state", "rank"),
+    Index("ix_tasks_by_state_in_time", "project_id", "state", "create_time", "id"),
     Index(
         "ix_tasks_by_assignee",
         "project_id",

@@ -1,6 +1,7 @@
 """How PostgreSQL reads lists and searches: by indexes, and no more rows than a page has."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -101,6 +102,23 @@ def test_a_page_of_each_order_is_read_by_its_index(filled: psycopg.Connection[An
             nodes = plan(filled, *listing(_ACCOUNT, TaskFilter(), order, after, _PAGE))
             check_no_scan(nodes)
             assert nodes[_INDEXES[order]] <= 2 * (_PAGE + 1), nodes
+
+
+@pytest.mark.parametrize(
+    ("order", "index"),
+    [(TaskOrder.RANK, "ix_tasks_by_state"), (TaskOrder.CREATE_TIME, "ix_tasks_by_state_in_time")],
+    ids=["by hand", "by time"],
+)
+def test_a_state_is_read_in_its_order(filled: psycopg.Connection[Any], order: TaskOrder, index: str) -> None:
+    """A column of a board, or what is open, though nearly all tasks before it in the order have another state."""
+    filled.execute("UPDATE tasks.tasks SET state = 'in_review' WHERE number % 150 = 1 AND number < 2000")
+    filled.execute("ANALYZE tasks.tasks")
+    wanted = TaskFilter(project_id=_PROJECT, states=(TaskState.DONE,))
+    for each in (wanted, replace(wanted, states=(TaskState.IN_REVIEW,))):
+        nodes = plan(filled, *listing(_ACCOUNT, each, order, None, _PAGE))
+        check_no_scan(nodes)
+        assert max(nodes.values()) <= _PAGE + 1, nodes
+    assert index in nodes, nodes
 
 
 @pytest.mark.parametrize(

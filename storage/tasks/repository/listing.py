@@ -28,6 +28,7 @@ _ACCOUNT: Any = bindparam("account", type_=members.c.account_id.type)
 _MOST: Any = bindparam("most")
 _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "project_id": tasks.c.project_id == bindparam("project_id"),
+    "state": tasks.c.state == bindparam("state"),
     "states": tasks.c.state == any_(bindparam("states", type_=ARRAY(Text))),
     "priorities": tasks.c.priority == any_(bindparam("priorities", type_=ARRAY(SmallInteger))),
     "assignee_id": tasks.c.assignee_id == bindparam("assignee_id"),
@@ -38,7 +39,7 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "due_start_time": tasks.c.due_time >= bindparam("due_start_time"),
     "due_end_time": tasks.c.due_time < bindparam("due_end_time"),
 }
-"""By the fields of a filter."""
+"""By the fields of a filter; `state` is the only one of its states, of which an index has the tasks in their order."""
 _FLAGS = frozenset({"unassigned", "top_level"})
 
 
@@ -47,6 +48,8 @@ def listing(
 ) -> Listing:
     """A page of an account's tasks, of all of its projects or of one; of none, where it is no member of that."""
     given = {each.name: value for each in fields(wanted) if (value := getattr(wanted, each.name))}
+    if len(wanted.states) == 1:
+        given["state"] = given.pop("states")[0].value
     make = _one_project if "project_id" in given else _all_projects
     values = {name: _plain(value) for name, value in given.items() if name not in _FLAGS}
     keys = {f"after_{place}": value for place, value in enumerate(after or ())}
