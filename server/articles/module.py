@@ -5,8 +5,8 @@ from uuid import UUID
 from server.articles.permissions import PERMISSIONS
 from server.articles.rules.events import EVENT_TYPES
 from server.articles.settings import ArticlesSettings
-from server.frame.module import Manifest, Module, Service, Shared
-from server.frame.personal_data import DeclaredPersonalData, PersonalData
+from server.frame.module import Manifest, Module, Service, Shared, now
+from server.frame.personal_data import PersonalData
 from storage.database import Database
 
 _READ_AT_ONCE = 32
@@ -56,10 +56,10 @@ def build(shared: Shared, settings: ArticlesSettings) -> Module:
 
 
 def personal_data(database: Database) -> PersonalData:
-    from storage.articles.personal_data import PERSONAL_DATA
+    from server.articles.service.authors import AuthorsData
     from storage.articles.store import ARTICLES
 
-    return DeclaredPersonalData(database.store(ARTICLES), PERSONAL_DATA)
+    return AuthorsData(database.store(ARTICLES), now)
 
 
 MANIFEST = Manifest(

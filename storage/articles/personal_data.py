@@ -18,21 +18,6 @@ def _of_articles(table: Table) -> Callable[[Person], ColumnElement[bool]]:
 
 PERSONAL_DATA = PersonalDataRules(
     rows=(
-        # From here on nobody reads what is about to go piece by piece, and nothing of it is published any more.
-        OwnedRows(
-            kind="schedule",
-            table=articles,
-            owned=lambda person: (articles.c.author_id == person.id) & articles.c.schedule_id.is_not(None),
-            erased={"schedule_id": None, "schedule_revision": None, "schedule_time": None},
-            transfer="",
-        ),
-        OwnedRows(
-            kind="publication",
-            table=articles,
-            owned=lambda person: (articles.c.author_id == person.id) & (articles.c.state == "published"),
-            erased={"state": "unpublished"},
-            transfer="",
-        ),
         *(
             OwnedRows(kind=table.name, table=table, owned=_of_articles(table), deleted=True, transfer="")
             for table in (search_documents, taggings, slugs)

@@ -191,7 +191,8 @@ async def test_nothing_names_a_deleted_person(server: Running) -> None:
 
 
 async def test_articles_are_handed_over(server: Running) -> None:
-    """With their revisions, and as published as they were; the rest of the person's data goes all the same."""
+    """With their revisions and an event, and as published as they were; the rest of the person's data goes all the
+    same."""
     ada, heir = await planted(server), await server.sign_in("staff")
     await deleted(ada, transfer_to_account_id=str(heir.account_id))
     await erased(server, ada.account_id)
@@ -205,6 +206,32 @@ async def test_articles_are_handed_over(server: Running) -> None:
         "articles.revisions",
         "articles.search_documents",
     }
+    events = [json.loads(each["data"]) for each in await article_events(server.database, mine["id"])]
+    assert [each["version"] for each in events] == [*range(1, mine["version"] + 1)]
+    assert events[-1]["author_id"] == str(heir.account_id)
+
+
+async def test_articles_that_go_are_taken_from_readers_first(server: Running) -> None:
+    """Each as its author would have done it, with its events."""
+    ada = await planted(server)
+    (own,) = [
+        json.loads(line)
+        for line in (await kept(server.database, "articles.articles")).splitlines()
+        if json.loads(line)["author_id"] == str(ada.account_id)
+    ]
+    await deleted(ada)
+    await erased(server, ada.account_id)
+    told = [each["type"] for each in await article_events(server.database, own["id"])]
+    assert told[-2:] == ["article.unpublished", "article.deleted"]
+
+
+async def article_events(database: Database, article_id: str) -> list[dict[str, Any]]:
+    """The events of an article, in their order."""
+    found = await kept(
+        database,
+        f"(SELECT * FROM frame.events WHERE subject_id = '{article_id}' ORDER BY (data::jsonb->>'version')::int)",
+    )
+    return [json.loads(line) for line in found.splitlines()]
 
 
 async def test_the_record_keeps_ids_and_amounts(server: Running) -> None:

@@ -13,7 +13,7 @@ _READ = ("articles.edit",)
 
 EVENT_TYPES: Mapping[str, EventType] = {
     "article.created": EventType("An article was created, as a draft.", _READ),
-    "article.changed": EventType("A revision of an article was saved, or its slug has changed.", _READ),
+    "article.changed": EventType("A revision of an article was saved, or its slug or its author has changed.", _READ),
     "article.review_requested": EventType("A review of a revision was requested.", _READ),
     "article.approved": EventType("A revision was approved.", _READ),
     "article.rejected": EventType("A revision was rejected.", _READ),

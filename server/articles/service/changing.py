@@ -2,12 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from server.articles.errors import RevisionNotFound
 from server.articles.rules.access import check_may_change
 from server.articles.rules.events import article_event
+from server.articles.rules.publishing import touched
 from server.articles.service.answers import ARTICLE
 from server.frame.batching import retry_on_contention
 from server.frame.caller import Caller
@@ -68,6 +70,15 @@ async def tell(tx: ArticlesTransaction, happened: str, article: Article) -> List
     listed = await _listed(tx, article)
     await tx.events.publish([article_event(happened, listed)])
     return listed
+
+
+async def delete_and_tell(tx: ArticlesTransaction, article: Article, now: datetime) -> ListedArticle:
+    """Deletes an article that was locked in this transaction and that readers do not see."""
+    head, review = await find_head(tx, article, 0)
+    gone = ListedArticle(touched(article, now), head, review)
+    await tx.articles.delete(article.id)
+    await tx.events.publish([article_event("deleted", gone)])
+    return gone
 
 
 async def _listed(tx: ArticlesTransaction, article: Article) -> ListedArticle:

@@ -58,11 +58,7 @@ class Publishing:
         """Raises ArticleNotFound, NotTheAuthor, EtagMismatch, ArticleStateConflict."""
 
         async def act(tx: ArticlesTransaction) -> ListedArticle:
-            article = await lock(tx, caller, article_id, etag)
-            taken_back = publishing.unpublished(article, self._now())
-            await tx.articles.tag(taken_back, Listing.PUBLISHED, ())
-            await tx.search.forget(article_id)
-            return await store_and_tell(tx, "unpublished", article, taken_back)
+            return await take_back(tx, await lock(tx, caller, article_id, etag), self._now())
 
         return await change_once(self._store, context, act)
 
@@ -162,3 +158,11 @@ async def go_live(tx: ArticlesTransaction, article: Article, number: int, now: d
         await tx.articles.tag(live, Listing.PUBLISHED, revision.head.tags)
         await tx.search.keep(publishing.document_of(live, revision))
     return await store_and_tell(tx, "published", article, live)
+
+
+async def take_back(tx: ArticlesTransaction, article: Article, now: datetime) -> ListedArticle:
+    """Takes an article, which was locked in this transaction, from its readers; raises ArticleStateConflict."""
+    taken_back = publishing.unpublished(article, now)
+    await tx.articles.tag(taken_back, Listing.PUBLISHED, ())
+    await tx.search.forget(article.id)
+    return await store_and_tell(tx, "unpublished", article, taken_back)

@@ -7,12 +7,19 @@ from uuid import UUID
 from server.articles.errors import RevisionNotFound, SlugTaken, TranslationExists
 from server.articles.rendering import Processes, TooCostly
 from server.articles.rules.access import check_may_change
-from server.articles.rules.events import article_event
 from server.articles.rules.folding import other_slug, slug_of
-from server.articles.rules.publishing import check_deletable, check_slug_changeable, touched
+from server.articles.rules.publishing import check_deletable, check_slug_changeable
 from server.articles.rules.writing import SAID, ArticleDraft, created, first_head, next_head, says_otherwise
 from server.articles.service.answers import ARTICLE
-from server.articles.service.changing import change_once, checked, find_head, lock, store_and_tell, tell
+from server.articles.service.changing import (
+    change_once,
+    checked,
+    delete_and_tell,
+    find_head,
+    lock,
+    store_and_tell,
+    tell,
+)
 from server.frame.caller import Caller
 from server.frame.editing import Edit, changed
 from server.frame.errors import FieldInvalid
@@ -106,11 +113,7 @@ class Writing:
         async def act(tx: ArticlesTransaction) -> ListedArticle:
             article = await lock(tx, caller, article_id, etag)
             check_deletable(article)
-            head, review = await find_head(tx, article, 0)
-            gone = ListedArticle(touched(article, self._now()), head, review)
-            await tx.articles.delete(article_id)
-            await tx.events.publish([article_event("deleted", gone)])
-            return gone
+            return await delete_and_tell(tx, article, self._now())
 
         await change_once(self._store, context, act)
 
