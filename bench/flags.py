@@ -10,16 +10,6 @@ from openfeature.evaluation_context import EvaluationContext
 
 _PLANS = ("enterprise", "team", "free", "free", "free", "free", "free", "free", "free", "free")
 _COUNTRIES = ("DE", "FR", "GB", "NL", "SE", "US", "CA")
-_RULES = {
-    "if": [
-        {"==": [{"var": "plan"}, "enterprise"]},
-        "on",
-        {"and": [{"in": [{"var": "country"}, ["DE", "FR"]]}, {"==": [{"var": "plan"}, "team"]}]},
-        "off",
-        {"fractional": [["on", 30], ["off", 70]]},
-    ]
-}
-"""Nine of ten people pass the first rule by, and nearly all of them end in the third, the share of 30 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +23,8 @@ class Person:
 
 def configuration(flags: int) -> str:
     """So many boolean flags of three rules each, as flagd's JSON."""
-    flag = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off", "targeting": _RULES}
-    return json.dumps({"flags": {_key(number): flag for number in range(flags)}})
+    flag = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
+    return json.dumps({"flags": {_key(number): {**flag, "targeting": _rules(number)} for number in range(flags)}})
 
 
 def people(flags: int, count: int) -> Sequence[Person]:
@@ -42,6 +32,19 @@ def people(flags: int, count: int) -> Sequence[Person]:
     core = FlagdCore()
     core.set_flags(configuration(flags))
     return [_person(core, _key(number % flags), number) for number in range(count)]
+
+
+def _rules(number: int) -> Mapping[str, Any]:
+    """A flag's own: nine of ten people pass the first by, and nearly all of them end in the third, a share of 30 %."""
+    return {
+        "if": [
+            {"==": [{"var": "plan"}, "enterprise"]},
+            "on",
+            {"and": [{"in": [{"var": "country"}, ["DE", "FR", f"X{number}"]]}, {"==": [{"var": "plan"}, "team"]}]},
+            "off",
+            {"fractional": [["on", 30_000 + number], ["off", 70_000 - number]]},
+        ]
+    }
 
 
 def _key(number: int) -> str:
