@@ -1,22 +1,31 @@
 """What the routes of a module need of a request: its body, within bounds, and who asks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
+from math import ceil
+from time import perf_counter
 
+import structlog
 from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 from uuid_utils import uuid4
 
 from server.frame.addresses import Network
 from server.frame.call import CALL_ID
 from server.frame.caller import ANONYMOUS, Caller
-from server.frame.errors import TokenInvalid
+from server.frame.entity_tags import matches
+from server.frame.errors import RateLimited, Refusal, TokenInvalid
 from server.frame.interceptors.forwarded import MAX_HOPS, real_address
+from server.frame.log import described
 from server.frame.module import Authentication
+from storage.errors import StoreError
 from storage.frame.records import NOBODY, ChangeContext
 
 API_KEY_HEADER = "x-api-key"
+
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 class HttpCallers:
@@ -62,6 +71,62 @@ def call_id_of(request: Request) -> str:
     """What names the request in the log: the caller's own x-request-id where it sent a short one."""
     sent = request.headers.get("x-request-id", "")
     return sent if CALL_ID.fullmatch(sent) else str(uuid4())
+
+
+class PublicAnswers:
+    """Answers in plain text what goes wrong on a module's pages, and writes a line of the log for each request."""
+
+    def __init__(
+        self,
+        module: str,
+        logger: structlog.typing.FilteringBoundLogger,
+        *,
+        hidden: tuple[type[Refusal], ...],
+        nothing_here: str,
+        headers: Mapping[str, str],
+    ) -> None:
+        """`hidden` is refused as if nothing were there, alike for whatever reason, so that nobody learns more by
+        trying; `headers` are of every answer.
+        """
+        self._module = module
+        self._logger = logger
+        self._hidden = hidden
+        self._nothing_here = nothing_here
+        self._headers = headers
+
+    def around(self, act: Handler) -> Handler:
+        """Answers with what `act` does, which may raise RateLimited, StoreError and what is hidden."""
+
+        async def answer(request: Request) -> Response:
+            call_id, began, fault = call_id_of(request), perf_counter(), ""
+            try:
+                found = await act(request)
+            except self._hidden:
+                found = PlainTextResponse(self._nothing_here, 404)
+            except RateLimited as refusal:
+                headers = {"retry-after": str(ceil(refusal.retry_after or 1))}
+                found = PlainTextResponse("Too many requests: try again later.\n", 429, headers)
+            except StoreError:
+                found = PlainTextResponse("The database does not answer.\n", 503, {"retry-after": "1"})
+            except Exception as error:  # noqa: BLE001 - nothing may rise further, where its text would be answered
+                fault = described(error)
+                found = PlainTextResponse(f"This could not be answered; the call is {call_id}.\n", 500)
+            found.headers.update({**self._headers, "x-request-id": call_id})
+            duration_ms = round((perf_counter() - began) * 1000, 2)
+            line = {"call_id": call_id, "module": self._module, "status": found.status_code, "duration_ms": duration_ms}
+            if fault:
+                self._logger.error("http_request", **line, fault=fault)
+            else:
+                self._logger.info("http_request", **line)
+            return found
+
+        return answer
+
+
+def unless_known(request: Request, etag: str) -> Response | None:
+    """The answer to a client that has what is there already; None where it has not."""
+    asked = ", ".join(request.headers.getlist("if-none-match"))
+    return Response(status_code=304, headers={"etag": etag}) if asked and matches(asked, etag) else None
 
 
 def stay_open(request: Request) -> bool:

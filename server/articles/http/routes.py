@@ -2,17 +2,16 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
-from math import ceil
-from time import monotonic, perf_counter
+from time import monotonic
 from urllib.parse import urlencode
 from uuid import UUID
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from server.articles.errors import ArticleNotFound
@@ -23,15 +22,13 @@ from server.articles.rules.writing import is_language, is_slug, same_tag
 from server.articles.service import Articles, Previews
 from server.frame.addresses import caller_networks
 from server.frame.caller import ANONYMOUS
-from server.frame.entity_tags import etag_of, matches
+from server.frame.entity_tags import etag_of
 from server.frame.errors import RateLimited, TokenInvalid
-from server.frame.http import HttpCallers, call_id_of
+from server.frame.http import Handler, HttpCallers, PublicAnswers, unless_known
 from server.frame.interceptors.rate_limit import Buckets, Rate
-from server.frame.log import described
 from server.frame.sealing import MasterKeys
 from server.frame.signed_links import SignedLinks
 from storage.articles.records import ArticleFilter, Listing, WholeArticle
-from storage.errors import StoreError
 
 FOLDER = "/articles"
 _PURPOSE = "articles.preview"
@@ -66,7 +63,13 @@ class PublicRoutes:
         self._previews = previews
         self._callers = callers
         self._links = SignedLinks(master_keys, _PURPOSE)
-        self._logger = logger
+        self._answers = PublicAnswers(
+            "articles",
+            logger,
+            hidden=(ArticleNotFound, TokenInvalid),
+            nothing_here="Nothing is published here.\n",
+            headers=SECURE,
+        )
         self._url = url
         self._title = title
         self._buckets = Buckets(_RATE, monotonic)
@@ -74,7 +77,7 @@ class PublicRoutes:
         self._writing = asyncio.Semaphore(1)
 
     def routes(self) -> tuple[Route, ...]:
-        answers: Mapping[str, Callable[[Request], Awaitable[Response]]] = {
+        answers: Mapping[str, Handler] = {
             "/feed.atom": self._feed,
             "/sitemap.xml": self._sitemap_index,
             "/sitemaps/{start}.xml": self._sitemap,
@@ -89,33 +92,12 @@ class PublicRoutes:
         written = self._links.written([article_id.hex, revision, account_id.hex, version, until])
         return f"{FOLDER}/previews/{written}"
 
-    def _answering(self, act: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-        async def answer(request: Request) -> Response:
-            call_id, began, fault = call_id_of(request), perf_counter(), ""
-            try:
-                self._take(request)
-                found = await act(request)
-            except (ArticleNotFound, TokenInvalid):
-                # Alike for what never was, what is a draft, and a link that ended: nobody learns more by trying.
-                found = PlainTextResponse("Nothing is published here.\n", 404)
-            except RateLimited as refusal:
-                headers = {"retry-after": str(ceil(refusal.retry_after or 1))}
-                found = PlainTextResponse("Too many requests from here.\n", 429, headers)
-            except StoreError:
-                found = PlainTextResponse("The database does not answer.\n", 503, {"retry-after": "1"})
-            except Exception as error:  # noqa: BLE001 - nothing may rise further, where its text would be answered
-                fault = described(error)
-                found = PlainTextResponse(f"This could not be answered; the call is {call_id}.\n", 500)
-            found.headers.update({**SECURE, "x-request-id": call_id})
-            duration_ms = round((perf_counter() - began) * 1000, 2)
-            line = {"call_id": call_id, "status": found.status_code, "duration_ms": duration_ms}
-            if fault:
-                self._logger.error("article_request", **line, fault=fault)
-            else:
-                self._logger.info("article_request", **line)
-            return found
+    def _answering(self, act: Handler) -> Handler:
+        async def taken(request: Request) -> Response:
+            self._take(request)
+            return await act(request)
 
-        return answer
+        return self._answers.around(taken)
 
     def _take(self, request: Request) -> None:
         if wait := self._buckets.take_from_all(caller_networks(self._callers.address_of(request))):
@@ -175,8 +157,7 @@ class PublicRoutes:
             whole = await self._articles.list_whole(wanted, _ENTRIES)
             return Response(await self._written(self._atom, url, whole), media_type=feeds.ATOM)
 
-        known = _unless_known(request, etag, Response)
-        return known if known.status_code == 304 else _with_etag(await write(), etag)
+        return _with_etag(unless_known(request, etag) or await write(), etag)
 
     def _atom(self, url: str, articles: list[WholeArticle]) -> bytes:
         return feeds.atom(self._title, url, articles, self._url_of, otherwise=_EPOCH)
@@ -197,11 +178,10 @@ class PublicRoutes:
             raise ArticleNotFound from None
         pages = await self._articles.list_pages(after, PAGES_OF_A_SITEMAP)
         etag = etag_of([(each.article_id, each.slug, each.update_time) for each in pages])
-        known = _unless_known(request, etag, Response)
-        if known.status_code == 304:
-            return known
-        written = await self._written(feeds.sitemap, pages, self._url_of)
-        return _with_etag(Response(written, media_type=feeds.XML), etag)
+        answer = unless_known(request, etag)
+        if answer is None:
+            answer = Response(await self._written(feeds.sitemap, pages, self._url_of), media_type=feeds.XML)
+        return _with_etag(answer, etag)
 
     async def _written(self, write: Callable[..., bytes], *content: object) -> bytes:
         async with self._writing:
@@ -210,10 +190,7 @@ class PublicRoutes:
 
 def _unless_known(request: Request, etag: str, write: Callable[[], Response]) -> Response:
     """What is written, or nothing where the client has it already."""
-    asked = ", ".join(request.headers.getlist("if-none-match"))
-    if asked and matches(asked, etag):
-        return _with_etag(Response(status_code=304), etag)
-    return _with_etag(write(), etag)
+    return _with_etag(unless_known(request, etag) or write(), etag)
 
 
 def _with_etag(answer: Response, etag: str) -> Response:
