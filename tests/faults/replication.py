@@ -44,6 +44,8 @@ def synchronous(url: str, names: str = "*") -> None:
         connection.execute("SELECT pg_reload_conf()")
         setting = "SELECT current_setting('synchronous_standby_names')"
         until(lambda: connection.execute(setting).fetchone() == (names,))
+    # The postmaster tells its sessions one after the other, and lets nobody in before it has told all of them.
+    psycopg.connect(url).close()
 
 
 def waiting(url: str) -> list[int]:
