@@ -58,7 +58,7 @@ test: generate $(VENV)/.dev ## Run the tests, against a real database and real s
 	@$(BIN)/pytest $(addprefix --ignore=,$(FAULTS) tests/pooler) -m "not slow and $(UNASKED)"
 
 test-faults: generate $(VENV)/.dev ## Run the longer tests: races, attacks, processes, whatever may be killed or frozen, and all examples of properties
-	@$(BIN)/pytest -n 4 $(sort $(SLOW)) -m "(slow or hypothesis) and $(UNASKED)" --hypothesis-profile=thorough
+	@$(BIN)/pytest -n 3 $(sort $(SLOW)) -m "(slow or hypothesis) and $(UNASKED)" --hypothesis-profile=thorough
 
 test-failover: generate $(VENV)/.dev ## Kill, hang and promote under two servers and a crowd, a round of each fault that tells the most
 	@$(BIN)/python -m tests.failover --short --rounds 1
