@@ -111,9 +111,13 @@ async def opened_server(
             else None,
             drain_seconds=settings.drain_seconds,
             shared=shared,
-            about=about_text(version()) if settings.reflects else NAME,
+            about=_about(application) if settings.reflects else NAME,
             further_grpc_addresses=settings.further_grpc_addresses if further is None else further,
         )
+
+
+def _about(application: Application) -> str:
+    return about_text(version(), [service.name for service in application.services], application.routes)
 
 
 def collect_from_here_on() -> None:

@@ -21,6 +21,7 @@ import pytest
 from backroom.identity.v1 import identity_service_pb2
 from storage.embedded import running_url
 from tests.cli.foreign import imported_foreign_packages, put_foreign_packages
+from tests.contract.methods import SERVICES
 from tests.fixtures.servers import Api
 from tests.process.commands import BACKROOM, bare_environment
 from tests.process.papers import authority, files_in, issued
@@ -216,12 +217,14 @@ async def test_the_second_start_neither_prints_nor_changes_the_password(starts: 
 
 
 async def test_the_http_root_names_the_server_and_its_paths(starts: Starts) -> None:
-    """In plain text, with the version and the paths; HEAD has the same headers, without the text."""
+    """In plain text, with the version, all services and the paths; HEAD has the same headers, without the text."""
     got, head = starts.first.about
     assert (got.status_code, got.headers["content-type"]) == (200, "text/plain; charset=utf-8")
     assert got.text.startswith("Backroom ")
-    for path in ("/healthz", "/readyz", "/metrics", "/.well-known/jwks.json", "/webhooks/{source}"):
+    for path in ("/healthz", "/readyz", "/metrics", "/.well-known/jwks.json"):
         assert f"  {path} " in got.text
+    for line in ("/webhooks/{source}", "/articles/{language}/{slug}", *(each.full_name for each in SERVICES)):
+        assert f"\n  {line}\n" in got.text
     assert "grpc.reflection" in got.text
     assert (head.status_code, head.text, head.headers["content-length"]) == (200, "", got.headers["content-length"])
 

@@ -1,4 +1,4 @@
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
@@ -12,9 +12,17 @@ from storage.errors import StoreError
 NAME = "Backroom\n"
 
 
-def about_text(version: str) -> str:
-    """What the root says to a person who came here to look; nothing of it is for outsiders in production."""
-    return _ABOUT.format(version=version)
+def about_text(version: str, services: Sequence[str], routes: Sequence[BaseRoute]) -> str:
+    """What the root says to a person who came here to look; nothing of it is for outsiders in production.
+
+    `services` are the names of those behind gRPC, and `routes` those of the modules.
+    """
+    paths = dict.fromkeys(route.path.replace(":path}", "}") for route in routes if isinstance(route, Route))
+    return _ABOUT.format(version=version, services=_lines(services), paths=_lines(paths))
+
+
+def _lines(names: Iterable[str]) -> str:
+    return "".join(f"  {name}\n" for name in names)
 
 
 def create_app(
@@ -82,8 +90,10 @@ class _KeySetAnswer:
 
 _ABOUT = """Backroom {version}
 
-Services behind gRPC: identity, orders with stock and payments, webhooks, feature flags.
-Calls are answered on the gRPC port, which this is not. It describes its contract by grpc.reflection:
+Services behind gRPC:
+
+{services}
+They are called on the gRPC port, which this is not. It describes its contract by grpc.reflection:
 
   buf curl --list-methods --http2-prior-knowledge http://HOST:GRPC_PORT
   grpcurl -plaintext HOST:GRPC_PORT list
@@ -94,9 +104,6 @@ This port answers
   /readyz                  whether calls are answered, and if not, why
   /metrics                 what Prometheus reads
   /.well-known/jwks.json   the keys that access tokens are verified by
-  /webhooks/{{source}}       webhooks that are sent here, by POST
-  /bookings/calendars/...   calendars of what can be booked, by a signed link
-  /articles/...             published articles, feed.atom, sitemap.xml, and previews by a signed link
-
+{paths}
 Further: README.md, docs/access.md (who may do what), docs/webhooks.md; `backroom --help` and `backroom doctor`.
 """
