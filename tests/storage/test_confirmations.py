@@ -16,7 +16,7 @@ async def test_those_that_end_during_a_wait_share_the_next_one(
 ) -> None:
     """The wait under way may have begun before they read; one more is enough for all of them."""
     store = database.store(FRAME)
-    wait, begun, goes_on = store.wait_for_standby, 0, asyncio.Event()
+    wait, begun, ended, goes_on = store.wait_for_standby, 0, 0, asyncio.Event()
 
     async def counted(before: Seen) -> None:
         nonlocal begun
@@ -28,16 +28,19 @@ async def test_those_that_end_during_a_wait_share_the_next_one(
     confirmations = Confirmations(store)
 
     async def read() -> None:
-        async with confirmations.confirmed(), store.reading() as reading:
-            await reading.environment.find()
+        nonlocal ended
+        async with confirmations.confirmed():
+            async with store.reading() as reading:
+                await reading.environment.find()
+            ended += 1
 
-    async with asyncio.TaskGroup() as tasks:
+    async with asyncio.TaskGroup() as tasks, asyncio.timeout(120):
         tasks.create_task(read())
-        async with asyncio.timeout(60):
-            while not begun:  # noqa: ASYNC110 - polled
-                await asyncio.sleep(0.01)
+        while not begun:  # noqa: ASYNC110 - polled
+            await asyncio.sleep(0.01)
         later = [tasks.create_task(read()) for _ in range(20)]
-        await asyncio.sleep(0.2)
+        while ended < 21:  # noqa: ASYNC110 - polled
+            await asyncio.sleep(0.01)
         assert begun == 1
         assert not any(each.done() for each in later)
         goes_on.set()
