@@ -45,10 +45,11 @@ IDENTIFIERS = {"sku", "role", "permission", "event_type", "name", "flag_key", "f
 
 
 def told(refused_as: Refused) -> str:
-    """The text of a refusal without the identifiers in it; it repeats nothing else of the request."""
+    """The text of a refusal without the identifiers and the fields' paths in it, which may hold a map's key; it repeats
+    nothing else of the request."""
     message = refused_as.message
     named = [value for name, value in refused_as.metadata.items() if name in IDENTIFIERS]
-    for value in (*named, *refused_as.preconditions):
+    for value in (*named, *refused_as.preconditions, *refused_as.fields):
         message = message.replace(printable(value), "")
     others = (value for name, value in refused_as.metadata.items() if name not in IDENTIFIERS)
     return " ".join([message, *refused_as.fields.values(), *refused_as.preconditions.values(), *others])
