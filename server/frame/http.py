@@ -123,10 +123,15 @@ class PublicAnswers:
         return answer
 
 
+def is_known(request: Request, etag: str) -> bool:
+    """Whether the client has already what the tag is of."""
+    asked = ", ".join(request.headers.getlist("if-none-match"))
+    return bool(asked) and matches(asked, etag)
+
+
 def unless_known(request: Request, etag: str) -> Response | None:
     """The answer to a client that has what is there already; None where it has not."""
-    asked = ", ".join(request.headers.getlist("if-none-match"))
-    return Response(status_code=304, headers={"etag": etag}) if asked and matches(asked, etag) else None
+    return Response(status_code=304, headers={"etag": etag}) if is_known(request, etag) else None
 
 
 def stay_open(request: Request) -> bool:

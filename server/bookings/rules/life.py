@@ -1,7 +1,6 @@
 """A booking's life: who may see it, and what may become of it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from server.bookings.errors import (
     SeriesNotFound,
 )
 from server.frame.caller import Caller
+from server.frame.editing import changed
 from storage.bookings.records import ACTIVE, Booking, BookingAudience, BookingState, Resource
 
 
@@ -68,12 +68,13 @@ def concerns(booking: Booking, audience: BookingAudience) -> bool:
 def confirmed(booking: Booking, now: datetime) -> Booking:
     """Raises LeaseExpired, BookingStateConflict."""
     check_active(booking, now, BookingState.PENDING)
-    return _changed(booking, now, state=BookingState.CONFIRMED, lease_end_time=None)
+    return changed(booking, {"state": BookingState.CONFIRMED, "lease_end_time": None}, now)
 
 
 def canceled(booking: Booking, reason: str, now: datetime) -> Booking:
     """The booking once it is canceled, which `check_changeable` has allowed."""
-    return _changed(booking, now, state=BookingState.CANCELED, lease_end_time=None, cancel_reason=reason)
+    values = {"state": BookingState.CANCELED, "lease_end_time": None, "cancel_reason": reason}
+    return changed(booking, values, now)
 
 
 def is_due(booking: Booking, now: datetime) -> bool:
@@ -84,7 +85,7 @@ def is_due(booking: Booking, now: datetime) -> bool:
 
 
 def expired(booking: Booking, now: datetime) -> Booking:
-    return _changed(booking, now, state=BookingState.EXPIRED)
+    return changed(booking, {"state": BookingState.EXPIRED}, now)
 
 
 def check_changeable(booking: Booking, resources: Sequence[Resource], caller: Caller, now: datetime) -> None:
@@ -104,7 +105,3 @@ def check_active(booking: Booking, now: datetime, *needed: BookingState) -> None
         raise LeaseExpired
     if booking.state not in needed:
         raise BookingStateConflict(state=booking.state.name, needed=" or ".join(sorted(each.name for each in needed)))
-
-
-def _changed(booking: Booking, now: datetime, **values: object) -> Booking:
-    return replace(booking, version=booking.version + 1, update_time=now, **values)  # type: ignore[arg-type]  # its own fields

@@ -32,9 +32,9 @@ from server.flags.rules.snapshots import Snapshot
 from server.flags.service.counting import Counting
 from server.flags.service.evaluations import is_large
 from server.flags.service.following import CurrentFlags
-from server.frame.entity_tags import etag_of, matches
+from server.frame.entity_tags import etag_of
 from server.frame.errors import DatabaseUnavailable, Internal, Refusal, Stopping
-from server.frame.http import Bodies, body_of, call_id_of
+from server.frame.http import Bodies, body_of, call_id_of, is_known
 from server.frame.log import described
 from server.frame.module import Clock
 from storage.errors import StoreError
@@ -125,13 +125,12 @@ class Ofrep:
         known = (flag_set_id, snapshot.version, until, right.account_id.hex, right.issued_for.hex, context)
         timed = self._reads_time(flag_set_id, view)
         etag = etag_of(*known)
-        asked = ", ".join(request.headers.getlist("if-none-match"))
-        if asked and not timed and matches(asked, etag):
+        if not timed and is_known(request, etag):
             return Answer(304, headers={"etag": etag})
         flags = await self._all(view, context, len(body), asking)
         if timed:
             etag = etag_of(*known, flags)
-            if asked and matches(asked, etag):
+            if is_known(request, etag):
                 return Answer(304, headers={"etag": etag})
         self._access.charge(asking, len(flags) // _FLAGS_A_CALL)
         uri = f"{EVENTS}?right={self._urls.written(right)}"
