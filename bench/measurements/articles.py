@@ -1,13 +1,12 @@
 """Articles: a crowd of readers reads them one by one, and searches them."""
 
 from bench.measurements.article_sides import our_articles, usual_articles
-from bench.measurements.sides import CALLERS, calling
-from bench.rounds import pairs, postgres_cpu, rate, rounds, server_cpu
-from bench.row import Row, row
+from bench.measurements.sides import CALLERS, calling, usual_rows
+from bench.rounds import rounds
+from bench.row import Row
 from bench.setting import Bench
 
 _MANY, _MANY_IN_SHORT = 100_000, 5_000
-_LEAST_RATIO = 5.0
 _SEARCHERS = 16
 """Of whom none waits so long that the database is asked for more than it can do at once."""
 
@@ -27,19 +26,5 @@ async def articles(bench: Bench) -> list[Row]:
             stack = calling(bench, "the usual stack (ORM)", usual_call, usual.pid, callers=callers)
             await rounds(bench, backroom, stack)
             measured = f"{method}, {count:,} articles, {callers} callers"
-            found.append(row(measured, "calls/s", pairs(backroom, stack, rate), against=stack.name, goal=_LEAST_RATIO))
-            found += [
-                row(
-                    f"{measured}: {what}",
-                    "ms",
-                    pairs(backroom, stack, figure),
-                    against=stack.name,
-                    goal=None,
-                    lower_is_better=True,
-                )
-                for what, figure in (
-                    ("server CPU of a call", server_cpu),
-                    ("PostgreSQL's CPU of a call", postgres_cpu),
-                )
-            ]
+            found += usual_rows(measured, "calls/s", backroom, stack)
     return found

@@ -16,14 +16,13 @@ from backroom.bookings.v1.resources_pb2 import OpeningPeriod, Resource
 from backroom_client import AsyncBackroom, Key
 from backroom_client.concurrently import concurrently
 from bench.measurements.booking_sides import created, our_bookings, usual_bookings
-from bench.measurements.sides import CALLERS, calling
-from bench.rounds import POSTGRES, SERVER, meters, pairs, postgres_cpu, rate, rounds, server_cpu
+from bench.measurements.sides import CALLERS, calling, usual_rows
+from bench.rounds import POSTGRES, SERVER, meters, rounds
 from bench.row import LIMIT, Row, row
 from bench.setting import Backroom, Bench
 from load.order_requests import Unexpected
 
 _HOT, _MANY = 1, 1000
-_LEAST_RATIO = 5.0
 _DAYS, _SLOTS = 365, 16
 """Of each day: from 9 to 17 o'clock, every half an hour."""
 _BOOKED = 5000
@@ -43,21 +42,7 @@ async def booking(bench: Bench) -> list[Row]:
             stack = calling(bench, "the usual stack (ORM)", usual.book, usual.pid)
             await rounds(bench, backroom, stack)
         measured = f"Book, {over}, {CALLERS} callers"
-        found.append(row(measured, "bookings/s", pairs(backroom, stack, rate), against=stack.name, goal=_LEAST_RATIO))
-        found += [
-            row(
-                f"{measured}: {what}",
-                "ms",
-                pairs(backroom, stack, figure),
-                against=stack.name,
-                goal=None,
-                lower_is_better=True,
-            )
-            for what, figure in (
-                ("server CPU of a booking", server_cpu),
-                ("PostgreSQL's CPU of a booking", postgres_cpu),
-            )
-        ]
+        found += usual_rows(measured, "bookings/s", backroom, stack)
     return found
 
 

@@ -14,7 +14,17 @@ from bench.peers.serving import Served, usual
 from bench.peers.serving import echo as serve_echo
 from bench.peers.usual.issuing import TokenIssuer
 from bench.peers.usual.load import UsualShop
-from bench.rounds import Side, load_share, median_latency, pairs, rate, server_cpu, slowest_hundredth, window
+from bench.rounds import (
+    Side,
+    load_share,
+    median_latency,
+    pairs,
+    postgres_cpu,
+    rate,
+    server_cpu,
+    slowest_hundredth,
+    window,
+)
 from bench.row import Row, row
 from bench.setting import Backroom, Bench
 from load.http2 import Connection
@@ -26,6 +36,8 @@ from load.shop import GET_ORDER, GET_PRODUCT, PLACE_ORDER, Shop
 CALLERS = 64
 CONNECTIONS = 4
 """Of all of Backroom's callers, and of the echo's: gRPC carries many calls on one."""
+_LEAST_RATIO = 5.0
+"""Of what a module serves to what the usual stack does with the same features."""
 _STOCK = 10_000_000
 """Pieces of each product: more than a bench sells."""
 
@@ -148,6 +160,25 @@ def cpu_rows(measured: str, ours: Side[Sample], *others: Side[Sample]) -> list[R
         )
         for what, unit, figure in figures
         for other in others
+    ]
+
+
+def usual_rows(measured: str, unit: str, ours: Side[Sample], usual: Side[Sample]) -> list[Row]:
+    """What a module serves compared with the usual stack, which has the goal, and what a call costs each of them."""
+    costs = (("server CPU of a call", server_cpu), ("PostgreSQL's CPU of a call", postgres_cpu))
+    return [
+        row(measured, unit, pairs(ours, usual, rate), against=usual.name, goal=_LEAST_RATIO),
+        *(
+            row(
+                f"{measured}: {what}",
+                "ms",
+                pairs(ours, usual, figure),
+                against=usual.name,
+                goal=None,
+                lower_is_better=True,
+            )
+            for what, figure in costs
+        ),
     ]
 
 

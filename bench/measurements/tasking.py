@@ -1,12 +1,10 @@
 """Tasks: read, listed and changed by a crowd, beside the usual stack."""
 
-from bench.measurements.sides import CALLERS, calling
+from bench.measurements.sides import CALLERS, calling, usual_rows
 from bench.measurements.task_sides import PAGE, TASKS, our_tasks, usual_tasks
-from bench.rounds import pairs, postgres_cpu, rate, rounds, server_cpu
-from bench.row import Row, row
+from bench.rounds import rounds
+from bench.row import Row
 from bench.setting import Bench
-
-_LEAST_RATIO = 5.0
 
 
 async def tasking(bench: Bench) -> list[Row]:
@@ -21,19 +19,5 @@ async def tasking(bench: Bench) -> list[Row]:
             stack = calling(bench, "the usual stack (ORM)", usual_call, usual.pid)
             await rounds(bench, backroom, stack)
             measured = f"{name}, {TASKS:,} tasks, {CALLERS} callers"
-            found.append(row(measured, "calls/s", pairs(backroom, stack, rate), against=stack.name, goal=_LEAST_RATIO))
-            found += [
-                row(
-                    f"{measured}: {what}",
-                    "ms",
-                    pairs(backroom, stack, figure),
-                    against=stack.name,
-                    goal=None,
-                    lower_is_better=True,
-                )
-                for what, figure in (
-                    ("server CPU of a call", server_cpu),
-                    ("PostgreSQL's CPU of a call", postgres_cpu),
-                )
-            ]
+            found += usual_rows(measured, "calls/s", backroom, stack)
     return found
