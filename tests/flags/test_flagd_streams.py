@@ -87,11 +87,14 @@ async def test_a_new_stream_begins_with_what_changed_recently(server: Running, d
     now = datetime.now(UTC)
     recent = replace(flag("new"), update_time=now - timedelta(seconds=30))
     needing = replace(flag("needing"), prerequisites=(Prerequisite("new", ("on",)),))
-    await add(database, flag("old"), recent, needing)
+    gone = replace(flag("gone"), archived=True, update_time=now - timedelta(seconds=30))
+    long_gone = replace(flag("long_gone"), archived=True)
+    await add(database, flag("old"), recent, needing, gone, long_gone)
     await known(server.channel, "old", "new", "needing")
     with listening(Flagd(server.channel)) as events:
         assert await next_event(events) == ("provider_ready", {})
-        assert await next_event(events) == ("configuration_change", {"new": "update", "needing": "update"})
+        told = {"new": "update", "needing": "update", "gone": "delete"}
+        assert await next_event(events) == ("configuration_change", told)
     with listening(Flagd(server.channel, selector="flagSetId=shop")) as shop:
         assert await next_event(shop) == ("provider_ready", {})
         await add(database, flag("d", flag_set_id="shop"))

@@ -4,7 +4,8 @@ What can be known of a flag without a context is worked out once, when it is com
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -69,6 +70,8 @@ class View:
     metadata: Mapping[str, Any]
     flags: Mapping[str, CompiledFlag]
     operators: logic.Operators
+    archive_times: Mapping[str, datetime] = field(default_factory=dict)
+    """Of the flags that were archived, by key."""
 
 
 class _Unserved(Exception):

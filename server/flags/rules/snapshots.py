@@ -73,13 +73,15 @@ class Snapshot:
         return Snapshot(news.version, self.fractional, views, kept, self._operators, self._compiler)
 
     def _view_after(self, view: View, kept: _Kept, changed: Sequence[Flag]) -> View:
-        flags = dict(view.flags)
+        flags, archive_times = dict(view.flags), dict(view.archive_times)
         for flag in changed:
             if flag.archived:
                 flags.pop(flag.key, None)
+                archive_times[flag.key] = flag.update_time
             else:
                 flags[flag.key] = compiled(flag, kept.segments, kept.metadata, self._compiler)
-        return View(view.flag_set_id, kept.metadata, flags, self._operators)
+                archive_times.pop(flag.key, None)
+        return View(view.flag_set_id, kept.metadata, flags, self._operators, archive_times)
 
 
 def differences(old: View, new: View) -> Mapping[str, Difference]:
@@ -98,9 +100,11 @@ def differences(old: View, new: View) -> Mapping[str, Difference]:
 
 
 def changed_since(view: View, time: datetime) -> Mapping[str, Difference]:
-    """The flags that were changed since then, and those that depend on them; not those that were archived."""
-    changed = (key for key, each in view.flags.items() if each.flag.update_time > time)
-    return _with_dependents(dict.fromkeys(changed, Difference.UPDATE), view)
+    """The flags that were changed or archived since then, and those that depend on them."""
+    archived = (key for key, when in view.archive_times.items() if when > time)
+    found = dict.fromkeys(archived, Difference.DELETE)
+    found.update((key, Difference.UPDATE) for key, each in view.flags.items() if each.flag.update_time > time)
+    return _with_dependents(found, view)
 
 
 def _with_dependents(found: dict[str, Difference], view: View) -> Mapping[str, Difference]:
