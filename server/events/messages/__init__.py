@@ -1,0 +1,1 @@
+"""Events as the contract has them ↔ plain values."""
