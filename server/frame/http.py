@@ -16,7 +16,7 @@ from server.frame.addresses import Network
 from server.frame.call import CALL_ID
 from server.frame.caller import ANONYMOUS, Caller
 from server.frame.entity_tags import matches
-from server.frame.errors import RateLimited, Refusal, TokenInvalid
+from server.frame.errors import Code, RateLimited, Refusal, TokenInvalid
 from server.frame.interceptors.forwarded import MAX_HOPS, real_address
 from server.frame.log import described
 from server.frame.module import Authentication
@@ -24,6 +24,16 @@ from storage.errors import StoreError
 from storage.frame.records import NOBODY, ChangeContext
 
 API_KEY_HEADER = "x-api-key"
+
+STATUSES: Mapping[Code, int] = {
+    Code.INVALID_ARGUMENT: 400,
+    Code.UNAUTHENTICATED: 401,
+    Code.PERMISSION_DENIED: 403,
+    Code.NOT_FOUND: 404,
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.UNAVAILABLE: 503,
+}
+"""Refusals as HTTP has them."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -65,6 +75,14 @@ def bearer_of(header: str) -> str:
     if scheme.lower() != "bearer" or not token:
         raise TokenInvalid
     return token
+
+
+def refusal_headers(refusal: Refusal) -> dict[str, str]:
+    """When to try again, and with what."""
+    headers = {"www-authenticate": "Bearer"} if refusal.code is Code.UNAUTHENTICATED else {}
+    if refusal.retry_after is not None:
+        headers["retry-after"] = str(max(1, ceil(refusal.retry_after)))
+    return headers
 
 
 def call_id_of(request: Request) -> str:
