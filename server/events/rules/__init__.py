@@ -1,1 +1,1 @@
-"""Pure decisions about events."""
+"""What is decided of events, without a database and without a clock."""
