@@ -26,7 +26,7 @@ class EventsConfigurationTransaction(EventsConfigurationReading, Transaction):
     """What can be read and changed of what is declared, all of it or nothing."""
 
 
-EVENTS = StoreKind(EventsReading, EventsTransaction)
+EVENTS = StoreKind(EventsReading, EventsTransaction, apart="events")
 EventsStore: TypeAlias = Store[EventsReading, EventsTransaction]
 
 EVENTS_CONFIGURATION = StoreKind(EventsConfigurationReading, EventsConfigurationTransaction)
