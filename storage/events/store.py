@@ -6,24 +6,56 @@ the main database with its audit entries and kept answers.
 
 from typing import TypeAlias
 
+from storage.events.repository import (
+    ConfigurationReader,
+    ConfigurationRepository,
+    EventChangeReader,
+    EventReader,
+    EventRepository,
+    EventTypeReader,
+    EventTypeRepository,
+    IngestRepository,
+    KeyRepository,
+    PartitionReader,
+    PartitionRepository,
+    RefusedEventReader,
+    RefusedEventRepository,
+)
 from storage.store import Store, StoreKind
-from storage.transaction import Reading, Transaction
+from storage.transaction import Reading, Transaction, on_connection
 
 
 class EventsReading(Reading):
     """What can be read of events."""
 
+    event_changes = on_connection(EventChangeReader)
+    partitions = on_connection(PartitionReader)
+    refused_events = on_connection(RefusedEventReader)
+    stored_events = on_connection(EventReader)
+
 
 class EventsTransaction(EventsReading, Transaction):
     """What can be read and changed of events, all of it or nothing."""
+
+    ingest = on_connection(IngestRepository)
+    keys = on_connection(KeyRepository)
+    partitions = on_connection(PartitionRepository)
+    refused_events = on_connection(RefusedEventRepository)
+    stored_events = on_connection(EventRepository)
 
 
 class EventsConfigurationReading(Reading):
     """What can be read of what is declared."""
 
+    configuration = on_connection(ConfigurationReader)
+    event_types = on_connection(EventTypeReader)
+
 
 class EventsConfigurationTransaction(EventsConfigurationReading, Transaction):
     """What can be read and changed of what is declared, all of it or nothing."""
+
+    configuration = on_connection(ConfigurationRepository)
+    event_types = on_connection(EventTypeRepository)
 
 
 EVENTS = StoreKind(EventsReading, EventsTransaction, apart="events")
