@@ -25,3 +25,21 @@ class TooManyEventTypes(Refusal):
     """There are as many event types as there may be, {limit}: delete one first."""
 
     code = Code.RESOURCE_EXHAUSTED
+
+
+class WebhookMappingNotFound(Refusal):
+    """Nothing is declared for the webhooks of {webhook_source}."""
+
+    code = Code.NOT_FOUND
+
+
+class WebhookSourceTaken(Refusal):
+    """The webhooks of {webhook_source} are acted on by another module, and are not kept: they cannot be events."""
+
+    code = Code.FAILED_PRECONDITION
+
+
+class TooManyWebhookMappings(Refusal):
+    """There are as many webhook mappings as there may be, {limit}: delete one first."""
+
+    code = Code.RESOURCE_EXHAUSTED

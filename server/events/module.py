@@ -9,9 +9,26 @@ from server.frame.module import Manifest, Module, Service, Shared
 
 def build(shared: Shared, settings: EventsSettings) -> Module:
     """Imports what it is made of here: a process that does not serve events has neither its code nor its contract."""
-    from backroom.events.v1 import event_service_pb2, event_service_pb2_grpc
-    from server.events.service import DeclaredTypes, Deleting, Events, Ingesting, Partitions
-    from server.events.servicer import EventServicer
+    from backroom.events.v1 import (
+        event_service_pb2,
+        event_service_pb2_grpc,
+        webhook_mapping_service_pb2,
+        webhook_mapping_service_pb2_grpc,
+    )
+    from server.events.http.routes import PERMISSION, EventRoutes
+    from server.events.jobs import collecting_tasks
+    from server.events.service import (
+        Collecting,
+        DeclaredTypes,
+        Deleting,
+        Events,
+        Ingesting,
+        Partitions,
+        WebhookMappings,
+    )
+    from server.events.servicer import EventServicer, WebhookMappingServicer
+    from server.frame.http import HttpCallers
+    from server.frame.http_access import HttpAccess
     from storage.events.store import EVENTS, EVENTS_CONFIGURATION
 
     data, configuration = shared.database.store(EVENTS), shared.database.store(EVENTS_CONFIGURATION)
@@ -26,9 +43,19 @@ def build(shared: Shared, settings: EventsSettings) -> Module:
     )
     ingesting = Ingesting(data, declared, partitions, now, longest_seconds=shared.database.limits.answer)
     events = Events(data, now)
+    callers = HttpCallers(shared.authentication, shared.trusted_proxies)
+    access = HttpAccess(callers, PERMISSION, settings.events_requests_per_second)
+    counted = {kind: name for kind, name in shared.modules_of_events.items() if name in settings.events_from_modules}
+    collecting = Collecting(configuration, data, declared, partitions, counted, now)
+    of_mappings = WebhookMappingServicer(WebhookMappings(configuration, shared.takers, now))
     of_events = EventServicer(ingesting, events, Deleting(data, configuration))
     return Module(
-        services=(Service(event_service_pb2, event_service_pb2_grpc, of_events),),
+        services=(
+            Service(event_service_pb2, event_service_pb2_grpc, of_events),
+            Service(webhook_mapping_service_pb2, webhook_mapping_service_pb2_grpc, of_mappings),
+        ),
+        tasks=collecting_tasks(collecting),
+        routes=EventRoutes(ingesting, access, shared.registry, shared.logger).routes(),
         batchers=(ingesting.batcher,),
         feeds=(events.feed,),
     )

@@ -159,18 +159,24 @@ def stay_open(request: Request) -> bool:
     return allow is None or allow()
 
 
-async def body_of(request: Request, limit_bytes: int) -> bytes | None:
-    """The whole body; None where it is too large, of which no more is read than it takes to see that."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit_bytes:
+async def body_of(request: Request, limit_bytes: int, *, passed_over_bytes: int = 0) -> bytes | None:
+    """The whole body; None where it is too large, of which no more is read than it takes to see that.
+
+    One that is larger by up to `passed_over_bytes` is read to its end all the same: who is still sending when the
+    connection ends does not get to read why.
+    """
+    announced, most = request.headers.get("content-length", ""), limit_bytes + passed_over_bytes
+    if announced.isdecimal() and int(announced) > most:
         return None
-    body = bytearray()
+    body, size = bytearray(), 0
     async with aclosing(request.stream()) as chunks:
         async for chunk in chunks:
-            body += chunk
-            if len(body) > limit_bytes:
+            size += len(chunk)
+            if size > most:
                 return None
-    return bytes(body)
+            if size <= limit_bytes:
+                body += chunk
+    return bytes(body) if size <= limit_bytes else None
 
 
 class Bodies:

@@ -139,6 +139,27 @@ class RefusedEventFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookMapping:
+    """What the webhooks of one source become; its texts are templates, and `data` is a JSON pointer."""
+
+    webhook_source: str
+    source: str
+    type: str
+    subject: str
+    """Empty for none."""
+    time: str
+    """Empty for when the webhook came in."""
+    id: str
+    """Empty for the sender's id of the webhook."""
+    data: str
+    """Empty for the whole body."""
+    version: int
+    """Counts the changes from 1 on."""
+    create_time: datetime
+    update_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class EventType:
     """A declared type."""
 

@@ -7,6 +7,8 @@ the main database with its audit entries and kept answers.
 from typing import TypeAlias
 
 from storage.events.repository import (
+    CollectedReader,
+    CollectedRepository,
     ConfigurationReader,
     ConfigurationRepository,
     EventChangeReader,
@@ -20,6 +22,8 @@ from storage.events.repository import (
     PartitionRepository,
     RefusedEventReader,
     RefusedEventRepository,
+    WebhookMappingReader,
+    WebhookMappingRepository,
 )
 from storage.store import Store, StoreKind
 from storage.transaction import Reading, Transaction, on_connection
@@ -28,6 +32,7 @@ from storage.transaction import Reading, Transaction, on_connection
 class EventsReading(Reading):
     """What can be read of events."""
 
+    collected = on_connection(CollectedReader)
     event_changes = on_connection(EventChangeReader)
     partitions = on_connection(PartitionReader)
     refused_events = on_connection(RefusedEventReader)
@@ -37,6 +42,7 @@ class EventsReading(Reading):
 class EventsTransaction(EventsReading, Transaction):
     """What can be read and changed of events, all of it or nothing."""
 
+    collected = on_connection(CollectedRepository)
     ingest = on_connection(IngestRepository)
     keys = on_connection(KeyRepository)
     partitions = on_connection(PartitionRepository)
@@ -49,6 +55,7 @@ class EventsConfigurationReading(Reading):
 
     configuration = on_connection(ConfigurationReader)
     event_types = on_connection(EventTypeReader)
+    webhook_mappings = on_connection(WebhookMappingReader)
 
 
 class EventsConfigurationTransaction(EventsConfigurationReading, Transaction):
@@ -56,6 +63,7 @@ class EventsConfigurationTransaction(EventsConfigurationReading, Transaction):
 
     configuration = on_connection(ConfigurationRepository)
     event_types = on_connection(EventTypeRepository)
+    webhook_mappings = on_connection(WebhookMappingRepository)
 
 
 EVENTS = StoreKind(EventsReading, EventsTransaction, apart="events")

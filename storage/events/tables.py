@@ -142,3 +142,30 @@ configuration = Table(
     Column("version", BigInteger, nullable=False),
     schema="events",
 )
+
+webhook_mappings = Table(
+    "webhook_mappings",
+    METADATA,
+    Column("webhook_source", Text(collation="C"), primary_key=True),
+    # Templates, and a JSON pointer to the data.
+    Column("source", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("time", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("create_time", _TIME, nullable=False),
+    Column("update_time", _TIME, nullable=False),
+    schema="events",
+)
+
+collected = Table(
+    "collected",
+    METADATA,
+    # One row, of the data: up to where the log of events of the main database has become events here.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("snapshot", Text, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+    schema="events",
+)

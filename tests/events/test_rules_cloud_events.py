@@ -10,18 +10,22 @@ from cloudevents.core.v1.event import CloudEvent as Sent
 
 from backroom.cloudevents.v1 import cloudevents_pb2 as pb2
 from server.events.messages.cloud_events import cloud_event_of
-from server.events.rules.cloud_event_json import NotJson, batch, one
-from server.events.rules.cloud_events import CloudEvent, NotACloudEvent, cloud_event, data_of, time_of
+from server.events.rules.cloud_event_json import batch, one
+from server.events.rules.cloud_events import cloud_event, data_of, time_of
+from server.events.rules.json_text import NotJson
+from server.events.rules.judging import micros
+from server.events.rules.malformed import Malformed
+from storage.events.records import SentEvent
 
 OWN = {"id": "1", "source": "/shop", "type": "order.paid", "specversion": "1.0"}
 
 
-def read(**members: Any) -> CloudEvent | NotACloudEvent:
+def read(**members: Any) -> SentEvent:
     return one(json.dumps({**OWN, **members}).encode())
 
 
-def found(event: CloudEvent | NotACloudEvent) -> CloudEvent:
-    assert isinstance(event, CloudEvent), event
+def found(event: SentEvent) -> SentEvent:
+    assert not isinstance(event, Malformed), event
     return event
 
 
@@ -42,10 +46,10 @@ def test_what_the_sdk_writes_is_read(data: Any, content_type: str, expected: str
     attributes = {**OWN, "time": time, "subject": "anna", "datacontenttype": content_type, "region": "emea"}
     event = found(one(to_structured_event(Sent(attributes, data)).body))
     assert (event.id, event.source, event.type, event.subject) == ("1", "/shop", "order.paid", "anna")
-    assert event.time == datetime(2026, 1, 31, 10, 0, 0, 123456, UTC)
+    assert event.time == micros(datetime(2026, 1, 31, 10, 0, 0, 123456, UTC))
     assert event.data == expected
     kept = {} if content_type == "application/json" else {"datacontenttype": content_type}
-    assert event.extensions == {"region": "emea", **kept}
+    assert event.attributes == {"region": "emea", **kept}
 
 
 def test_digits_of_data_are_kept() -> None:
@@ -54,7 +58,7 @@ def test_digits_of_data_are_kept() -> None:
     body = json.dumps(OWN)[:-1] + f', "data" : {digits} , "seen": true, "count": -7, "gone": null}}'
     event = found(one(body.encode()))
     assert event.data == digits
-    assert event.extensions == {"seen": "true", "count": "-7"}
+    assert event.attributes == {"seen": "true", "count": "-7"}
     assert data_of(digits.encode(), "application/json") == digits
 
 
@@ -74,9 +78,9 @@ def test_the_protobuf_format_says_the_same() -> None:
         message.attributes[name].CopyFrom(pb2.CloudEventAttributeValue(**value))
     message.attributes["time"].ce_timestamp.FromJsonString("2026-01-31T12:00:00.5Z")
     event = found(cloud_event_of(message))
-    assert event.time == datetime(2026, 1, 31, 12, 0, 0, 500_000, UTC)
+    assert event.time == micros(datetime(2026, 1, 31, 12, 0, 0, 500_000, UTC))
     assert (event.subject, event.data) == ("anna", '{"total": 1.50}')
-    assert event.extensions == {
+    assert event.attributes == {
         "yes": "true",
         "no": "false",
         "count": "-3",
@@ -132,8 +136,8 @@ def test_the_same_event_is_the_same_in_every_format() -> None:
 def test_what_is_no_event_is_refused_by_name(members: dict[str, Any], problem: str) -> None:
     """Each says which attribute is wrong, and how."""
     refused = read(**members)
-    assert isinstance(refused, NotACloudEvent)
-    assert problem in str(refused)
+    assert isinstance(refused, Malformed)
+    assert problem in refused.refused.message
 
 
 def test_a_batch_reads_the_others_past_what_is_no_event() -> None:
@@ -142,8 +146,10 @@ def test_a_batch_reads_the_others_past_what_is_no_event() -> None:
     body = f' [{good}, 7 , {{"id": "1", "id": "2"}} ,{good} ]\n'
     first, second, third, fourth = batch(body.encode(), 4)
     assert first == fourth
-    assert str(second) == "an event must be a JSON object"
-    assert str(third) == "'id': is there twice"
+    assert isinstance(second, Malformed)
+    assert isinstance(third, Malformed)
+    assert second.refused.message == "an event must be a JSON object"
+    assert third.refused.message == "'id': is there twice"
     assert batch(b"[ ]", 4) == []
     with pytest.raises(NotJson, match="at most 3 events"):
         batch(body.encode(), 3)

@@ -7,8 +7,9 @@ from urllib.parse import unquote_to_bytes
 from starlette.datastructures import Headers
 
 from server.events.rules import cloud_event_json
-from server.events.rules.cloud_event_json import NotJson
-from server.events.rules.cloud_events import CONTENT_TYPE, CloudEvent, NotACloudEvent, cloud_event, data_of
+from server.events.rules.cloud_events import CONTENT_TYPE, NotACloudEvent, cloud_event, data_of, malformed
+from server.events.rules.json_text import NotJson
+from storage.events.records import SentEvent
 
 STRUCTURED, BATCHED = "application/cloudevents+json", "application/cloudevents-batch+json"
 _PREFIX = "ce-"
@@ -25,7 +26,7 @@ class RequestUnreadable(ValueError):
         self.status = status
 
 
-def events_of(headers: Headers, body: bytes, most: int) -> Sequence[CloudEvent | NotACloudEvent]:
+def events_of(headers: Headers, body: bytes, most: int) -> Sequence[SentEvent]:
     """The events of a request in their order, at most so many; raises RequestUnreadable."""
     content_type = headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
@@ -37,7 +38,7 @@ def events_of(headers: Headers, body: bytes, most: int) -> Sequence[CloudEvent |
             _check_charset(content_type)
             return [cloud_event_json.one(body)] if media_type == STRUCTURED else cloud_event_json.batch(body, most)
     except NotJson as error:
-        raise RequestUnreadable(400, f"{str(error).capitalize()}.") from None
+        raise RequestUnreadable(400, f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
     if not media_type.startswith("application/cloudevents") and any(name.startswith(_PREFIX) for name in headers):
         return [_by_headers(headers, body, content_type)]
     raise RequestUnreadable(
@@ -51,11 +52,13 @@ def _check_charset(content_type: str) -> None:
         raise RequestUnreadable(415, "The body must be in UTF-8.")
 
 
-def _by_headers(headers: Headers, body: bytes, content_type: str) -> CloudEvent | NotACloudEvent:
+def _by_headers(headers: Headers, body: bytes, content_type: str) -> SentEvent:
+    attributes: dict[str, str] = {}
     try:
-        return cloud_event(_attributes(headers, content_type), data_of(body, content_type))
-    except NotACloudEvent as error:
-        return error
+        attributes |= _attributes(headers, content_type)
+        return cloud_event(attributes, data_of(body, content_type))
+    except NotACloudEvent as problem:
+        return malformed(attributes, "", problem)
 
 
 def _attributes(headers: Headers, content_type: str) -> dict[str, str]:

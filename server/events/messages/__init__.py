@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from backroom.events.v1 import event_service_pb2 as pb
 from backroom.events.v1 import events_pb2
+from server.events.messages.cloud_events import cloud_event_of
 from server.events.service.ingesting import MAX_EVENTS
 from server.frame.errors import FieldInvalid
 from server.frame.wire import EnumNames, timestamp
@@ -31,8 +32,7 @@ REASONS = EnumNames(RefusalReason, events_pb2.RefusalReason)
 
 def sent_events(request: pb.IngestEventsRequest | pb.StreamEventsRequest) -> Sequence[SentEvent]:
     """Raises FieldInvalid where there are none or too many; what is wrong with one of them is for its verdict."""
-    if not 0 < len(request.events) <= MAX_EVENTS:
-        raise FieldInvalid.of("events", f"must be 1 to {MAX_EVENTS:,}, and are {len(request.events):,}")
+    _check_count(len(request.events))
     return [
         SentEvent(
             event.id,
@@ -45,6 +45,17 @@ def sent_events(request: pb.IngestEventsRequest | pb.StreamEventsRequest) -> Seq
         )
         for event in request.events
     ]
+
+
+def sent_cloud_events(request: pb.IngestCloudEventsRequest) -> Sequence[SentEvent]:
+    """Likewise, in CloudEvents' own format."""
+    _check_count(len(request.events))
+    return [cloud_event_of(event) for event in request.events]
+
+
+def _check_count(count: int) -> None:
+    if not 0 < count <= MAX_EVENTS:
+        raise FieldInvalid.of("events", f"must be 1 to {MAX_EVENTS:,}, and are {count:,}")
 
 
 _NONE: dict[str, str] = {}
@@ -65,6 +76,10 @@ def ingested(verdicts: Sequence[Verdict]) -> pb.IngestEventsResponse:
     if verdicts.count(STORED) == len(verdicts):
         return _all_stored(len(verdicts))
     return pb.IngestEventsResponse(verdicts=map(_verdict, verdicts))
+
+
+def cloud_events_ingested(verdicts: Sequence[Verdict]) -> pb.IngestCloudEventsResponse:
+    return pb.IngestCloudEventsResponse(verdicts=map(_verdict, verdicts))
 
 
 def streamed(batch_number: int, verdicts: Sequence[Verdict]) -> pb.StreamEventsResponse:

@@ -6,26 +6,27 @@ from datetime import UTC
 from backroom.cloudevents.v1 import cloudevents_pb2 as pb2
 from server.events.rules.cloud_events import (
     CONTENT_TYPE,
-    CloudEvent,
     NotACloudEvent,
     binary,
     cloud_event,
     data_of,
+    malformed,
 )
+from storage.events.records import SentEvent
 
 _FIELDS = frozenset(("id", "source", "specversion", "type"))
 """Attributes that have a field of their own."""
 
 
-def cloud_event_of(message: pb2.CloudEvent) -> CloudEvent | NotACloudEvent:
+def cloud_event_of(message: pb2.CloudEvent) -> SentEvent:
     """One event, or what is wrong with it."""
+    own = {"id": message.id, "source": message.source, "specversion": message.spec_version, "type": message.type}
     try:
         attributes = {name: _text(name, value) for name, value in message.attributes.items()}
         content_type = attributes.get(CONTENT_TYPE, "")
-        own = {"id": message.id, "source": message.source, "specversion": message.spec_version, "type": message.type}
         return cloud_event({**attributes, **own}, _data(message, content_type))
-    except NotACloudEvent as error:
-        return error
+    except NotACloudEvent as problem:
+        return malformed({**own, "subject": message.attributes["subject"].ce_string}, "", problem)
 
 
 def _text(name: str, value: pb2.CloudEventAttributeValue) -> str:

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from server.events.rules.judging import MAX_EVENT_BYTES, Differing, Judge, Refused, micros
+from server.events.rules.malformed import Malformed
 from storage.events.encoding import new_event, refused_id
 from storage.events.records import (
     MICROSECONDS,
@@ -45,7 +46,7 @@ class JudgedBatch:
         """Of those that are refused, and of those that are stored with a remark, by their places in the message."""
         received = micros(now)
         for place, event in enumerate(sent):
-            said = judge.judged(event, own=own)
+            said = event.refused if isinstance(event, Malformed) else judge.judged(event, own=own)
             if said is None or isinstance(said, Differing):
                 self._places.append(place)
                 self.events.append(new_event(event, received))
@@ -91,7 +92,7 @@ def _kept(event: SentEvent, said: Refused, account_id: UUID | None, now: datetim
         reason=said.reason,
         message=said.message,
         attempts=1,
-        truncated=kept != event,
+        truncated=kept != event or isinstance(event, Malformed),
         account_id=account_id,
         create_time=now,
         update_time=now,

@@ -5,13 +5,17 @@ import binascii
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from server.events.rules.judging import micros
+from server.events.rules.malformed import Malformed
+from storage.events.records import RefusalReason, SentEvent
 
 SPEC_VERSION = "1.0"
 JSON_TYPE = "application/json"
 DATA, DATA_BASE64 = "data", "data_base64"
 CONTENT_TYPE = "datacontenttype"
+_DATA = RefusalReason.DATA_MALFORMED
 
 _NAME = re.compile(r"[a-z0-9]+")
 _MEDIA_TYPE = re.compile(r"[!-~]+/[!-~]+(?:\s*;.*)?", re.DOTALL)
@@ -22,27 +26,16 @@ _TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(?:\.(\d+))?(?:[Z
 class NotACloudEvent(ValueError):
     """What was sent cannot be read as one; the text names the attribute, and what is wrong with it."""
 
-
-@dataclass(frozen=True, slots=True)
-class CloudEvent:
-    """One as it was sent; nothing is checked of it that CloudEvents does not ask for."""
-
-    id: str
-    source: str
-    type: str
-    subject: str
-    """Empty where it has none."""
-    time: datetime | None
-    """In UTC."""
-    data: str
-    """JSON; empty where it has none."""
-    extensions: Mapping[str, str]
-    """All other attributes in CloudEvents' canonical text, with `dataschema`, and with `datacontenttype` where that is
-    more than JSON's."""
+    def __init__(self, text: str, reason: RefusalReason = RefusalReason.FIELD_INVALID) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
-def cloud_event(attributes: Mapping[str, str], data: str) -> CloudEvent:
-    """Of attributes by their names, and data as `data_of` has it; raises NotACloudEvent."""
+def cloud_event(attributes: Mapping[str, str], data: str) -> SentEvent:
+    """Of attributes by their names, and data as `data_of` has it; raises NotACloudEvent.
+
+    `dataschema` stays an attribute, and so does `datacontenttype` where it is more than JSON's.
+    """
     rest = dict(attributes)
     _check_names_and_values(rest)
     version = rest.pop("specversion", "")
@@ -55,15 +48,14 @@ def cloud_event(attributes: Mapping[str, str], data: str) -> CloudEvent:
     if content_type and content_type.partition(";")[0].strip().lower() != JSON_TYPE:
         rest[CONTENT_TYPE] = content_type
     time = rest.pop("time", "")
-    return CloudEvent(
-        id=rest.pop("id"),
-        source=rest.pop("source"),
-        type=rest.pop("type"),
-        subject=rest.pop("subject", ""),
-        time=time_of(time) if time else None,
-        data=data,
-        extensions=rest,
-    )
+    own = (rest.pop("id"), rest.pop("source"), rest.pop("type"), rest.pop("subject", ""))
+    return SentEvent(*own, micros(time_of(time)) if time else None, data, rest)
+
+
+def malformed(attributes: Mapping[str, str], data: str, problem: NotACloudEvent) -> Malformed:
+    """What cannot be read as an event, with what could."""
+    known = [attributes.get(name, "") for name in ("id", "source", "type", "subject")]
+    return Malformed.of(SentEvent(known[0], known[1], known[2], known[3], None, data, {}), problem.reason, str(problem))
 
 
 def _check_names_and_values(attributes: Mapping[str, str]) -> None:
@@ -78,7 +70,7 @@ def _check_names_and_values(attributes: Mapping[str, str]) -> None:
 
 def time_of(text: str) -> datetime:
     """A time of RFC 3339 in UTC, to the microsecond; raises NotACloudEvent."""
-    wrong = NotACloudEvent("time: must be of the form 2026-01-31T12:00:00Z")
+    wrong = NotACloudEvent("time: must be of the form 2026-01-31T12:00:00Z", RefusalReason.TIME_INVALID)
     found = _TIME.fullmatch(text)
     if found is None:
         raise wrong
@@ -121,7 +113,7 @@ def decoded(encoded: str, name: str = DATA_BASE64) -> bytes:
     try:
         return base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
-        raise NotACloudEvent(f"{name}: is not base64") from None
+        raise NotACloudEvent(f"{name}: is not base64", _DATA) from None
 
 
 def json_of(body: bytes) -> str:
@@ -129,11 +121,11 @@ def json_of(body: bytes) -> str:
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        raise NotACloudEvent(f"{DATA}: is not UTF-8") from None
+        raise NotACloudEvent(f"{DATA}: is not UTF-8", _DATA) from None
     try:
         json.loads(text, parse_constant=_refuse, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
-        raise NotACloudEvent(f"{DATA}: is not JSON, which it should be by its {CONTENT_TYPE}") from None
+        raise NotACloudEvent(f"{DATA}: is not JSON, which it should be by its {CONTENT_TYPE}", _DATA) from None
     return text.strip()
 
 

@@ -1,5 +1,6 @@
 """The wire of events: message in, message out."""
 
 from server.events.servicer.event_service import EventServicer
+from server.events.servicer.webhook_mappings import WebhookMappingServicer
 
-__all__ = ["EventServicer"]
+__all__ = ["EventServicer", "WebhookMappingServicer"]

@@ -31,6 +31,10 @@ class EventServicer(event_service_pb2_grpc.EventServiceServicer):
         verdicts = await self._ingesting.ingest(messages.sent_events(request), call.caller.account_id)
         return messages.ingested(verdicts)
 
+    async def IngestCloudEvents(self, request: pb.IngestCloudEventsRequest, call: Call) -> pb.IngestCloudEventsResponse:
+        verdicts = await self._ingesting.ingest(messages.sent_cloud_events(request), call.caller.account_id)
+        return messages.cloud_events_ingested(verdicts)
+
     async def StreamEvents(
         self, request_iterator: AsyncIterator[pb.StreamEventsRequest], call: Call
     ) -> AsyncIterator[pb.StreamEventsResponse]:

@@ -1,28 +1,20 @@
 """Tasks as CSV."""
 
-import csv
-import io
 from collections.abc import Sequence
 from datetime import datetime
 
+from server.frame.csv_rows import csv_rows
 from storage.tasks.records import Task
 
 COLUMNS = (
     *("key", "title", "state", "priority", "assignee_id", "due_time", "labels", "parent_id", "blocked_by_ids"),
     *("custom_values", "creator_id", "create_time", "update_time", "description", "task_id", "project_id"),
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet takes for the beginning of a formula, or passes over before one."""
 
 
 def csv_of(tasks: Sequence[Task], *, header: bool) -> bytes:
-    """Rows as RFC 4180 has them, in UTF-8; before a text that could be a formula there is an apostrophe."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    if header:
-        writer.writerow(COLUMNS)
-    writer.writerows([_harmless(cell) for cell in _cells(task)] for task in tasks)
-    return out.getvalue().encode()
+    """Rows of CSV, in the order of the columns."""
+    return csv_rows([*([COLUMNS] if header else []), *map(_cells, tasks)])
 
 
 def _cells(task: Task) -> Sequence[str]:
@@ -37,7 +29,3 @@ def _cells(task: Task) -> Sequence[str]:
 
 def _time(time: datetime | None) -> str:
     return time.isoformat() if time else ""
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell

@@ -1,6 +1,7 @@
 """The statements on events, on what was refused, and on the declared types."""
 
 from storage.events.repository.changes import EventChangeReader
+from storage.events.repository.collected import CollectedReader, CollectedRepository
 from storage.events.repository.event_types import (
     EVENT_TYPES,
     ConfigurationReader,
@@ -12,9 +13,12 @@ from storage.events.repository.events import EventReader, EventRepository, KeyRe
 from storage.events.repository.ingest import IngestRepository
 from storage.events.repository.partitions import PartitionReader, PartitionRepository
 from storage.events.repository.refused_events import RefusedEventReader, RefusedEventRepository
+from storage.events.repository.webhook_mappings import WebhookMappingReader, WebhookMappingRepository
 
 __all__ = [
     "EVENT_TYPES",
+    "CollectedReader",
+    "CollectedRepository",
     "ConfigurationReader",
     "ConfigurationRepository",
     "EventChangeReader",
@@ -28,4 +32,6 @@ __all__ = [
     "PartitionRepository",
     "RefusedEventReader",
     "RefusedEventRepository",
+    "WebhookMappingReader",
+    "WebhookMappingRepository",
 ]
