@@ -5,13 +5,30 @@ from datetime import timedelta
 from server.events.permissions import PERMISSIONS
 from server.events.settings import EventsSettings
 from server.frame.module import Manifest, Module, Service, Shared
+from server.frame.personal_data import PersonalData
+from storage.database import Database
 
 
 def build(shared: Shared, settings: EventsSettings) -> Module:
     """Imports what it is made of here: a process that does not serve events has neither its code nor its contract."""
-    from backroom.events.v1 import event_service_pb2, event_service_pb2_grpc
-    from server.events.service import DeclaredTypes, Deleting, Events, Ingesting, Partitions
-    from server.events.servicer import EventServicer
+    from backroom.events.v1 import (
+        event_service_pb2,
+        event_service_pb2_grpc,
+        event_type_service_pb2,
+        event_type_service_pb2_grpc,
+    )
+    from server.events.jobs import tasks
+    from server.events.service import (
+        DeclaredTypes,
+        Deleting,
+        Events,
+        EventTypes,
+        Ingesting,
+        Partitions,
+        Purging,
+        RefusedEvents,
+    )
+    from server.events.servicer import EventServicer, EventTypeServicer
     from storage.events.store import EVENTS, EVENTS_CONFIGURATION
 
     data, configuration = shared.database.store(EVENTS), shared.database.store(EVENTS_CONFIGURATION)
@@ -27,11 +44,26 @@ def build(shared: Shared, settings: EventsSettings) -> Module:
     ingesting = Ingesting(data, declared, partitions, now, longest_seconds=shared.database.limits.answer)
     events = Events(data, now)
     of_events = EventServicer(ingesting, events, Deleting(data, configuration))
+    event_types = EventTypes(configuration, declared, now)
+    of_types = EventTypeServicer(event_types, RefusedEvents(data, configuration, ingesting))
     return Module(
-        services=(Service(event_service_pb2, event_service_pb2_grpc, of_events),),
+        services=(
+            Service(event_service_pb2, event_service_pb2_grpc, of_events),
+            Service(event_type_service_pb2, event_type_service_pb2_grpc, of_types),
+        ),
+        tasks=tasks(partitions, Purging(data, now)),
         batchers=(ingesting.batcher,),
         feeds=(events.feed,),
     )
 
 
-MANIFEST = Manifest(name="events", build=build, permissions=PERMISSIONS)
+def personal_data(database: Database) -> PersonalData:
+    from server.events.service import Deleting
+    from server.events.service.persons import PersonsEvents
+    from storage.events.store import EVENTS, EVENTS_CONFIGURATION
+
+    data = database.store(EVENTS)
+    return PersonsEvents(data, Deleting(data, database.store(EVENTS_CONFIGURATION)))
+
+
+MANIFEST = Manifest(name="events", build=build, permissions=PERMISSIONS, personal_data=personal_data)
