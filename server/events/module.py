@@ -1,10 +1,16 @@
 """events, put together."""
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from server.events.permissions import PERMISSIONS
 from server.events.settings import EventsSettings
 from server.frame.module import Manifest, Module, Service, Shared
+from server.frame.personal_data import PersonalData
+from storage.database import Database
+
+if TYPE_CHECKING:
+    from server.events.service import DeclaredTypes, Ingesting, Partitions
 
 
 def build(shared: Shared, settings: EventsSettings) -> Module:
@@ -12,23 +18,21 @@ def build(shared: Shared, settings: EventsSettings) -> Module:
     from backroom.events.v1 import (
         event_service_pb2,
         event_service_pb2_grpc,
-        webhook_mapping_service_pb2,
-        webhook_mapping_service_pb2_grpc,
+        event_type_service_pb2,
+        event_type_service_pb2_grpc,
     )
-    from server.events.http.routes import PERMISSION, EventRoutes
-    from server.events.jobs import collecting_tasks
+    from server.events.jobs import tasks
     from server.events.service import (
-        Collecting,
         DeclaredTypes,
         Deleting,
         Events,
+        EventTypes,
         Ingesting,
         Partitions,
-        WebhookMappings,
+        Purging,
+        RefusedEvents,
     )
-    from server.events.servicer import EventServicer, WebhookMappingServicer
-    from server.frame.http import HttpCallers
-    from server.frame.http_access import HttpAccess
+    from server.events.servicer import EventServicer, EventTypeServicer
     from storage.events.store import EVENTS, EVENTS_CONFIGURATION
 
     data, configuration = shared.database.store(EVENTS), shared.database.store(EVENTS_CONFIGURATION)
@@ -43,22 +47,59 @@ def build(shared: Shared, settings: EventsSettings) -> Module:
     )
     ingesting = Ingesting(data, declared, partitions, now, longest_seconds=shared.database.limits.answer)
     events = Events(data, now)
-    callers = HttpCallers(shared.authentication, shared.trusted_proxies)
-    access = HttpAccess(callers, PERMISSION, settings.events_requests_per_second)
-    counted = {kind: name for kind, name in shared.modules_of_events.items() if name in settings.events_from_modules}
-    collecting = Collecting(configuration, data, declared, partitions, counted, now)
-    of_mappings = WebhookMappingServicer(WebhookMappings(configuration, shared.takers, now))
     of_events = EventServicer(ingesting, events, Deleting(data, configuration))
+    event_types = EventTypes(configuration, declared, now)
+    of_types = EventTypeServicer(event_types, RefusedEvents(data, configuration, ingesting))
+    sources = _sources(shared, settings, declared, partitions, ingesting)
     return Module(
         services=(
             Service(event_service_pb2, event_service_pb2_grpc, of_events),
-            Service(webhook_mapping_service_pb2, webhook_mapping_service_pb2_grpc, of_mappings),
+            Service(event_type_service_pb2, event_type_service_pb2_grpc, of_types),
+            *sources.services,
         ),
-        tasks=collecting_tasks(collecting),
-        routes=EventRoutes(ingesting, access, shared.registry, shared.logger).routes(),
+        tasks=(*tasks(partitions, Purging(data, now)), *sources.tasks),
+        routes=sources.routes,
         batchers=(ingesting.batcher,),
         feeds=(events.feed,),
     )
 
 
-MANIFEST = Manifest(name="events", build=build, permissions=PERMISSIONS)
+def _sources(
+    shared: Shared,
+    settings: EventsSettings,
+    declared: "DeclaredTypes",
+    partitions: "Partitions",
+    ingesting: "Ingesting",
+) -> Module:
+    """Where else events come from: HTTP, webhooks, and the modules themselves."""
+    from backroom.events.v1 import webhook_mapping_service_pb2, webhook_mapping_service_pb2_grpc
+    from server.events.http.routes import PERMISSION, EventRoutes
+    from server.events.jobs import collecting_tasks
+    from server.events.service import Collecting, WebhookMappings
+    from server.events.servicer import WebhookMappingServicer
+    from server.frame.http import HttpCallers
+    from server.frame.http_access import HttpAccess
+    from storage.events.store import EVENTS, EVENTS_CONFIGURATION
+
+    data, configuration = shared.database.store(EVENTS), shared.database.store(EVENTS_CONFIGURATION)
+    callers = HttpCallers(shared.authentication, shared.trusted_proxies)
+    access = HttpAccess(callers, PERMISSION, settings.events_requests_per_second)
+    counted = {kind: name for kind, name in shared.modules_of_events.items() if name in settings.events_from_modules}
+    mappings = WebhookMappingServicer(WebhookMappings(configuration, shared.takers, shared.now))
+    return Module(
+        services=(Service(webhook_mapping_service_pb2, webhook_mapping_service_pb2_grpc, mappings),),
+        tasks=collecting_tasks(Collecting(configuration, data, declared, partitions, counted, shared.now)),
+        routes=EventRoutes(ingesting, access, shared.registry, shared.logger).routes(),
+    )
+
+
+def personal_data(database: Database) -> PersonalData:
+    from server.events.service import Deleting
+    from server.events.service.persons import PersonsEvents
+    from storage.events.store import EVENTS, EVENTS_CONFIGURATION
+
+    data = database.store(EVENTS)
+    return PersonsEvents(data, Deleting(data, database.store(EVENTS_CONFIGURATION)))
+
+
+MANIFEST = Manifest(name="events", build=build, permissions=PERMISSIONS, personal_data=personal_data)

@@ -3,9 +3,23 @@
 from server.events.service.collecting import Collecting
 from server.events.service.declared import DeclaredTypes
 from server.events.service.deleting import Deleting
+from server.events.service.event_types import EventTypes
 from server.events.service.ingesting import Ingesting
 from server.events.service.partitions import Partitions
+from server.events.service.purging import Purging
 from server.events.service.reading import Events
+from server.events.service.refused import RefusedEvents
 from server.events.service.webhook_mappings import WebhookMappings
 
-__all__ = ["Collecting", "DeclaredTypes", "Deleting", "Events", "Ingesting", "Partitions", "WebhookMappings"]
+__all__ = [
+    "Collecting",
+    "DeclaredTypes",
+    "Deleting",
+    "EventTypes",
+    "Events",
+    "Ingesting",
+    "Partitions",
+    "Purging",
+    "RefusedEvents",
+    "WebhookMappings",
+]
