@@ -1,0 +1,1 @@
+"""Events: each is counted once, and asked about by time."""

@@ -1,0 +1,1 @@
+"""What is decided about events: frozen values and pure functions."""
