@@ -1,1 +1,1 @@
-"""Events: each is counted once, and asked about by time."""
+"""Events: what happened, each stored once with a verdict of its own, and counted exactly."""

@@ -1,1 +1,1 @@
-"""What is decided about events: frozen values and pure functions."""
+"""What is decided of events, without a database and without a clock."""

@@ -1,0 +1,1 @@
+"""The use cases of events; each public method is one transaction."""

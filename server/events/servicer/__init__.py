@@ -1,0 +1,1 @@
+"""The wire of events: message in, message out."""
