@@ -78,6 +78,26 @@ class Meter:
     update_time: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class RollupSeries:
+    """What rollups are kept of."""
+
+    series: str
+    """Its name in the table."""
+    measure: Measure
+    group_by: tuple[str, ...] = ()
+
+
+def series_of_type(event_type: str) -> RollupSeries:
+    """All events of a type, counted."""
+    return RollupSeries(f"type:{event_type}", Measure(event_type))
+
+
+def series_of_meter(meter: Meter) -> RollupSeries:
+    """What a meter counts."""
+    return RollupSeries(f"meter:{meter.id}", meter.measure, meter.group_by)
+
+
 class Level(IntEnum):
     """How long the bucket of a rollup is, by UTC; each is made of those of the one before."""
 
@@ -119,6 +139,8 @@ class Ask:
     starts: Sequence[datetime]
     """Where the buckets begin, in order; the last one ends where the sources do."""
     group_by: tuple[str, ...] = ()
+    group_filters: tuple[PropertyFilter, ...] = ()
+    """Of properties by which events may be grouped: they see a value as a group has it, as text and cut."""
     top: int = 0
     """How many groups are told by themselves."""
 

@@ -60,36 +60,41 @@ def _cover(bucket: Bucket, dirty: _Dirty) -> Iterator[_Piece]:
 
 
 def _split(start: int, end: int, levels: tuple[Level, ...], dirty: _Dirty) -> Iterator[_Piece]:
+    """The part from whole bucket to whole bucket of the first level, and what is before and behind it by shorter
+    ones."""
     if not levels:
         yield None, start, end
         return
-    level, *shorter = levels
-    length = _LENGTHS[level]
+    level, *others = levels
+    shorter, length = tuple(others), _LENGTHS[level]
     first, last = -(-start // length) * length, end // length * length
     if first >= last:
-        yield from _split(start, end, tuple(shorter), dirty)
+        yield from _split(start, end, shorter, dirty)
         return
     if start < first:
-        yield from _split(start, first, tuple(shorter), dirty)
-    at = first
+        yield from _split(start, first, shorter, dirty)
+    yield from _whole(first, last, level, shorter, dirty)
+    if last < end:
+        yield from _split(last, end, shorter, dirty)
+
+
+def _whole(at: int, last: int, level: Level, shorter: tuple[Level, ...], dirty: _Dirty) -> Iterator[_Piece]:
+    """Whole buckets of a level: the clean ones by their rollups, and the others by shorter ones."""
+    length = _LENGTHS[level]
     while at < last:
         clean = dirty.clean_until(at)
         whole = last if clean is None else min(clean // length * length, last)
         if at < whole:
             yield level, at, whole
             at = whole
-            continue
-        # The bucket has something dirty in it; of several that are dirty as a whole, nothing is looked for within.
-        until = at + length
-        if clean == at:
-            until = max(until, min(dirty.dirty_until(at) // length * length, last))
-        if clean == at and dirty.dirty_until(at) >= until:
+        elif clean == at and dirty.dirty_until(at) >= at + length:
+            # Nothing within is clean, and no shorter rollups are looked for.
+            until = min(dirty.dirty_until(at) // length * length, last)
             yield None, at, until
+            at = until
         else:
-            yield from _split(at, until, tuple(shorter), dirty)
-        at = until
-    if last < end:
-        yield from _split(last, end, tuple(shorter), dirty)
+            yield from _split(at, at + length, shorter, dirty)
+            at += length
 
 
 def _joined(pieces: Iterator[_Piece]) -> Iterator[_Piece]:
