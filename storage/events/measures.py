@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import IntEnum, StrEnum
 from uuid import UUID
@@ -168,3 +168,53 @@ class Tally:
     """Of a HyperLogLog, where there are too many distinct values: each value of a register, and how many have it."""
     marks: tuple[int, ...] = ()
     """Of a DDSketch: the bin of each percentile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What people do: an event of a type that passes all filters."""
+
+    event_type: str
+    filters: tuple[PropertyFilter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """Who does one thing and then the next, within a time from the first on."""
+
+    steps: tuple[Step, ...]
+    start: datetime
+    """Of the period in which the first step is."""
+    end: datetime
+    window: timedelta
+    breakdown: str = ""
+    """A property of the first event of the first step; empty for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelCounts:
+    """How many people reached each step."""
+
+    group: str | None
+    rank: int
+    """The group's, from 1 on; 0 for the people of all other groups together, and without a breakdown."""
+    people: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelPerson:
+    """Who reached which step."""
+
+    subject: str
+    reached: int
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """How many people of one cohort did something in one bucket."""
+
+    cohort: int
+    """The bucket of their first event, from 0 on."""
+    later: int | None
+    """How many buckets later; None for all people of the cohort."""
+    people: int

@@ -78,7 +78,7 @@ def around_a_change(draw: st.DrawFn) -> tuple[ZoneInfo, datetime]:
 
 
 @given(place=around_a_change(), granularity=st.sampled_from(list(_AROUND)))
-@examples(500)
+@examples(1000)
 def test_buckets_begin_where_the_clocks_of_the_zone_say(
     place: tuple[ZoneInfo, datetime], granularity: Granularity
 ) -> None:
@@ -86,7 +86,7 @@ def test_buckets_begin_where_the_clocks_of_the_zone_say(
     check_around(*place, granularity)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.parametrize("part", range(8))
 def test_buckets_begin_where_the_clocks_say_at_every_change_of_every_zone(part: int) -> None:
     """The same at each change since 1970 of each zone of the database, zones of equal clocks once."""
