@@ -4,10 +4,9 @@ says."""
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import text
 
@@ -16,7 +15,6 @@ from storage.events.measures import Aggregation, FilterOperator, Measure, Proper
 from storage.events.store import EVENTS
 
 BEGIN = datetime(2026, 3, 20, tzinfo=UTC)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PARTITION = text("SELECT events.create_partition(CAST(:day AS date))")
 _ADD = text("""
     INSERT INTO events.events (time, sequence, receive_time, source, id, type, subject, data)
@@ -143,19 +141,10 @@ def made_of(events: Sequence[Happened], measure: Measure) -> list[Decimal | None
         ranks = [max(1, -(-round(share * len(ordered) * 1000) // 100_000)) for share in measure.percentiles]
         return [ordered[rank - 1] for rank in ranks]
     latest = max(events, key=lambda each: (each.time, f"{each.source} {each.id}"))
-    return [
-        {
-            Aggregation.AVERAGE: lambda: sum(numbers, Decimal(0)) / len(numbers),
-            Aggregation.MIN: lambda: min(numbers),
-            Aggregation.MAX: lambda: max(numbers),
-            Aggregation.LATEST: lambda: number_of(value_of(latest, measure.property)),
-        }[measure.aggregation]()
-    ]
-
-
-def meter_id(number: int) -> UUID:
-    return UUID(int=number)
-
-
-def minutes(number: float) -> timedelta:
-    return timedelta(minutes=number)
+    made: dict[Aggregation, Decimal | None] = {
+        Aggregation.AVERAGE: sum(numbers, Decimal(0)) / len(numbers),
+        Aggregation.MIN: min(numbers),
+        Aggregation.MAX: max(numbers),
+        Aggregation.LATEST: number_of(value_of(latest, measure.property)),
+    }
+    return [made[measure.aggregation]]
