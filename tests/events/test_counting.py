@@ -7,6 +7,7 @@ from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
 from server.events.rules.asking import MeterQuery, Period, SeriesQuery
 from server.events.rules.series import Point, Series
@@ -36,9 +37,12 @@ def of(aggregation: Aggregation, *filters: PropertyFilter) -> Measure:
 
 def random_event(chance: random.Random, number: int) -> Happened:
     data = {"amount": chance.choice(_VALUES), "plan": chance.choice(_PLANS), "buyer": {"id": chance.randrange(40)}}
+    time = BEGIN + timedelta(seconds=chance.randrange(_DAYS * 86_400), microseconds=chance.randrange(2))
+    if chance.random() < 0.2:  # several at once
+        time = BEGIN + timedelta(hours=chance.choice((5, 100, 100 + 1 / 60)))
     return Happened(
         id=f"e{number}",
-        time=BEGIN + timedelta(microseconds=chance.randrange(_DAYS * 86_400) * 1_000_000 + chance.randrange(2)),
+        time=time,
         data={name: value for name, value in data.items() if chance.random() < 0.9},
         type=chance.choices(("order.paid", "order.placed"), (4, 1))[0],
         subject=chance.choice(("", "ann", "bob")),
@@ -108,10 +112,10 @@ def ranked(
     def weight(some: list[Happened]) -> Decimal:
         return made_of(some, measure)[0] or Decimal(0) if measure.aggregation is Aggregation.SUM else Decimal(len(some))
 
-    def text(group: tuple[str | None, ...]) -> list[tuple[bool, bytes]]:
+    def by_text(group: tuple[str | None, ...]) -> list[tuple[bool, bytes]]:
         return [(value is None, (value or "").encode()) for value in group]
 
-    return sorted(groups.items(), key=lambda each: (-weight(each[1]), text(each[0])))
+    return sorted(groups.items(), key=lambda each: (-weight(each[1]), by_text(each[0])))
 
 
 def check_point(point: Point, events: Sequence[Happened], measure: Measure) -> None:
@@ -185,10 +189,9 @@ def random_filters(chance: random.Random, names: Sequence[str]) -> tuple[Propert
     return tuple(made)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_whatever_comes_late_is_counted_once(database: Database, seed: int) -> None:
+async def test_whatever_comes_late_is_counted_once(database: Database) -> None:
     """Answers are those of a plain reading of all events, whichever of them rollups have already."""
-    await play(database, seed, 25)
+    await play(database, 1, 20)
 
 
 @pytest.mark.slow
@@ -242,8 +245,6 @@ async def test_what_is_no_number_is_not_summed_up(database: Database) -> None:
     data = ["1", "NaN", True, None, [1], {"a": 1}, -0.0, 2]
     await add(database, [Happened(str(place), BEGIN, {"amount": each}) for place, each in enumerate(data)])
     async with database.store(EVENTS).transaction() as tx:
-        from sqlalchemy import text
-
         for number in ("1e999999", "1e-999999", "1" * 500, "-1e0001000"):
             await tx._connection.execute(
                 text(
@@ -274,8 +275,6 @@ async def test_a_deleted_meter_leaves_no_rollups(database: Database) -> None:
 
 
 async def rollups_of(database: Database, meter_id: UUID) -> int:
-    from sqlalchemy import text
-
     async with database.store(EVENTS).transaction() as tx:
         statement = text("SELECT count(*) FROM events.rollups WHERE series = :series")
         return int(await tx._connection.scalar(statement, {"series": f"meter:{meter_id}"}) or 0)
