@@ -16,6 +16,7 @@ from server.events.rules.asking import (
     check_steps,
 )
 from server.events.rules.covering import covered
+from server.events.rules.retention import CohortCounts, cohorts_of
 from server.events.rules.series import Series, series_of
 from server.events.rules.windows import EARLIEST, Bucket
 from server.frame.errors import FieldInvalid
@@ -27,7 +28,6 @@ from storage.events.measures import (
     FunnelPerson,
     Measure,
     Meter,
-    Returned,
     RollupSeries,
     Sources,
     Span,
@@ -94,11 +94,13 @@ class Counting:
         touched = await _touched(reading, meter.measure, buckets)
         return covered(buckets, [*unready, *touched]), series_of_meter(meter)
 
-    async def funnel(self, funnel: Funnel, top: int) -> Sequence[FunnelCounts]:
-        """Raises FieldInvalid, QueryTooLarge."""
+    async def funnel(self, funnel: Funnel, top: int) -> tuple[Sequence[int], Sequence[FunnelCounts]]:
+        """How many people reached each step: all of them, and by the breakdown; raises FieldInvalid, QueryTooLarge."""
         check_funnel(funnel)
         async with self._reading() as reading:
-            return await reading.people.count_funnel(funnel, top)
+            found = await reading.people.count_funnel(funnel, top)
+        total = [sum(each.people[step] for each in found) for step in range(len(funnel.steps))]
+        return total, found
 
     async def funnel_people(
         self, funnel: Funnel, step: int, group: tuple[str | None] | None, *, after: str | None, limit: int
@@ -112,15 +114,14 @@ class Counting:
         async with self._reading() as reading:
             return await reading.people.list_funnel(funnel, step, group, after=after, limit=limit)
 
-    async def retention(
-        self, first: Step, returning: Step, period: Period
-    ) -> tuple[Sequence[Bucket], Sequence[Returned]]:
-        """The buckets, and who came back in them; raises FieldInvalid, QueryTooLarge."""
+    async def retention(self, first: Step, returning: Step, period: Period) -> Sequence[CohortCounts]:
+        """Who came back, by when they were first there; raises FieldInvalid, QueryTooLarge."""
         check_steps(first, returning)
         buckets = buckets_of(period, 1, most=MAX_COHORTS)
         starts = [each.start for each in buckets]
         async with self._reading() as reading:
-            return buckets, await reading.people.count_retention(first, returning, starts, buckets[-1].end)
+            found = await reading.people.count_retention(first, returning, starts, buckets[-1].end)
+        return cohorts_of(buckets, found, self._now())
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[EventsReading]:
