@@ -97,7 +97,6 @@ def _keys_and_batches() -> None:
     op.create_table(
         "batches",
         sa.Column("sequence", sa.BigInteger, sa.Identity(always=True), nullable=False),
-        sa.Column("account_id", sa.Uuid),
         sa.Column("event_count", sa.Integer, nullable=False),
         sa.Column("first_time", TIME, nullable=False),
         sa.Column("last_time", TIME, nullable=False),

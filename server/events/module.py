@@ -1,12 +1,37 @@
 """events, put together."""
 
+from datetime import timedelta
+
 from server.events.permissions import PERMISSIONS
-from server.frame.module import Manifest, Module, Shared
+from server.events.settings import EventsSettings
+from server.frame.module import Manifest, Module, Service, Shared
 
 
-def build(_shared: Shared, _settings: object) -> Module:
+def build(shared: Shared, settings: EventsSettings) -> Module:
     """Imports what it is made of here: a process that does not serve events has neither its code nor its contract."""
-    return Module(services=())
+    from backroom.events.v1 import event_service_pb2, event_service_pb2_grpc
+    from server.events.service import DeclaredTypes, Deleting, Events, Ingesting, Partitions
+    from server.events.servicer import EventServicer
+    from storage.events.store import EVENTS, EVENTS_CONFIGURATION
+
+    data, configuration = shared.database.store(EVENTS), shared.database.store(EVENTS_CONFIGURATION)
+    now, days = shared.now, settings.events_retention_days
+    partitions = Partitions(data, now, days)
+    declared = DeclaredTypes(
+        configuration,
+        now,
+        retention_days=days,
+        ahead=timedelta(minutes=settings.events_ahead_minutes),
+        declared_only=settings.events_declared_only,
+    )
+    ingesting = Ingesting(data, declared, partitions, now, longest_seconds=shared.database.limits.answer)
+    events = Events(data, now)
+    of_events = EventServicer(ingesting, events, Deleting(data, configuration))
+    return Module(
+        services=(Service(event_service_pb2, event_service_pb2_grpc, of_events),),
+        batchers=(ingesting.batcher,),
+        feeds=(events.feed,),
+    )
 
 
 MANIFEST = Manifest(name="events", build=build, permissions=PERMISSIONS)

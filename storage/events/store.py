@@ -6,10 +6,27 @@ the main database with its audit entries and kept answers.
 
 from typing import TypeAlias
 
-from storage.events.repository.meters import MeterReader, MeterRepository
-from storage.events.repository.people import PeopleReader
-from storage.events.repository.rollups import RollupReader, RollupRepository
-from storage.events.repository.tallies import TallyReader
+from storage.events.repository import (
+    ConfigurationReader,
+    ConfigurationRepository,
+    EventChangeReader,
+    EventReader,
+    EventRepository,
+    EventTypeReader,
+    EventTypeRepository,
+    IngestRepository,
+    KeyRepository,
+    MeterReader,
+    MeterRepository,
+    PartitionReader,
+    PartitionRepository,
+    PeopleReader,
+    RefusedEventReader,
+    RefusedEventRepository,
+    RollupReader,
+    RollupRepository,
+    TallyReader,
+)
 from storage.store import Store, StoreKind
 from storage.transaction import Reading, Transaction, on_connection
 
@@ -17,6 +34,10 @@ from storage.transaction import Reading, Transaction, on_connection
 class EventsReading(Reading):
     """What can be read of events."""
 
+    event_changes = on_connection(EventChangeReader)
+    partitions = on_connection(PartitionReader)
+    refused_events = on_connection(RefusedEventReader)
+    stored_events = on_connection(EventReader)
     people = on_connection(PeopleReader)
     rollups = on_connection(RollupReader)
     tallies = on_connection(TallyReader)
@@ -25,18 +46,27 @@ class EventsReading(Reading):
 class EventsTransaction(EventsReading, Transaction):
     """What can be read and changed of events, all of it or nothing."""
 
+    ingest = on_connection(IngestRepository)
+    keys = on_connection(KeyRepository)
+    partitions = on_connection(PartitionRepository)
+    refused_events = on_connection(RefusedEventRepository)
+    stored_events = on_connection(EventRepository)
     rollups = on_connection(RollupRepository)
 
 
 class EventsConfigurationReading(Reading):
     """What can be read of what is declared."""
 
+    configuration = on_connection(ConfigurationReader)
+    event_types = on_connection(EventTypeReader)
     meters = on_connection(MeterReader)
 
 
 class EventsConfigurationTransaction(EventsConfigurationReading, Transaction):
     """What can be read and changed of what is declared, all of it or nothing."""
 
+    configuration = on_connection(ConfigurationRepository)
+    event_types = on_connection(EventTypeRepository)
     meters = on_connection(MeterRepository)
 
 

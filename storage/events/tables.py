@@ -72,7 +72,6 @@ batches = Table(
     METADATA,
     # One for each transaction that stored events.
     Column("sequence", BigInteger, Identity(always=True), primary_key=True),
-    Column("account_id", Uuid),
     Column("event_count", Integer, nullable=False),
     # Between which times its events lie, so that few partitions are searched for them.
     Column("first_time", _TIME, nullable=False),
