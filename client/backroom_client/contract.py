@@ -73,6 +73,7 @@ class Services(Generic[Channel]):
     articles = Service(stubs.ArticleServiceStub)
     events = Service(stubs.EventServiceStub)
     event_types = Service(stubs.EventTypeServiceStub)
+    event_queries = Service(stubs.EventQueryServiceStub)
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
