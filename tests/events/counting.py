@@ -10,9 +10,10 @@ from typing import Any
 
 from sqlalchemy import text
 
+from server.events.service.rolling import Rolling
 from storage.database import Database
 from storage.events.measures import Aggregation, FilterOperator, Measure, PropertyFilter
-from storage.events.store import EVENTS
+from storage.events.store import EVENTS, EVENTS_CONFIGURATION
 
 BEGIN = datetime(2026, 3, 20, tzinfo=UTC)
 _PARTITION = text("SELECT events.create_partition(CAST(:day AS date))")
@@ -148,3 +149,8 @@ def made_of(events: Sequence[Happened], measure: Measure) -> list[Decimal | None
         Aggregation.LATEST: number_of(value_of(latest, measure.property)),
     }
     return [made[measure.aggregation]]
+
+
+def rolling_of(database: Database, at_once: int = 2_000) -> Rolling:
+    """What keeps rollups up to date, with so many touched minutes at a time."""
+    return Rolling(database.store(EVENTS), database.store(EVENTS_CONFIGURATION), at_once=at_once)

@@ -13,12 +13,11 @@ from server.events.rules.asking import MeterQuery, Period, SeriesQuery
 from server.events.rules.series import Point, Series
 from server.events.rules.windows import Granularity, buckets
 from server.events.service.counting import Counting
-from server.events.service.rolling import Rolling
 from server.frame.local_time import time_zone
 from storage.database import Database
 from storage.events.measures import Aggregation, FilterOperator, Measure, Meter, PropertyFilter
 from storage.events.store import EVENTS, EVENTS_CONFIGURATION
-from tests.events.counting import BEGIN, Happened, add, counting, made_of, text_of, value_of
+from tests.events.counting import BEGIN, Happened, add, counting, made_of, rolling_of, text_of, value_of
 
 _NOW = datetime(2026, 4, 10, tzinfo=UTC)
 _DAYS = 12
@@ -70,10 +69,6 @@ async def keep(database: Database, *meters: Meter) -> None:
 
 def counting_of(database: Database) -> Counting:
     return Counting(database.store(EVENTS), database.store(EVENTS_CONFIGURATION), lambda: _NOW)
-
-
-def rolling_of(database: Database, at_once: int = 2_000) -> Rolling:
-    return Rolling(database.store(EVENTS), database.store(EVENTS_CONFIGURATION), at_once=at_once)
 
 
 def check(

@@ -1,11 +1,12 @@
 """Rollups: what was counted by minute, hour and day, and which minutes of it are not exact at the moment."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import bindparam, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.types import Date
 
 from storage.base import Reader, Repository
 from storage.events.measures import Level, RollupSeries, Span
@@ -36,6 +37,11 @@ _REMOVE = text("""
         SELECT ctid FROM events.rollups WHERE series = CAST(:series AS text) LIMIT :most
     ))
 """)
+# All series are looked at for it, once a day.
+_REMOVE_DAY = text("""
+    DELETE FROM events.rollups WHERE bucket >= CAST(:day AS date)::timestamp AT TIME ZONE 'UTC'
+        AND bucket < (CAST(:day AS date) + 1)::timestamp AT TIME ZONE 'UTC'
+""").bindparams(bindparam("day", type_=Date))
 _STORED = ("series", "level", "bucket", "groups", *TALLIED, "keys", "amounts")
 
 
@@ -171,6 +177,10 @@ class RollupRepository(RollupReader, Repository):
         statement = upsert(meter_progress).values(meter_id=meter_id, ready_from_time=time)
         ready = {"ready_from_time": statement.excluded.ready_from_time}
         await self._connection.execute(statement.on_conflict_do_update(index_elements=["meter_id"], set_=ready))
+
+    async def remove_day(self, day: date) -> None:
+        """Deletes all rollups of a day, in UTC, whose events are gone."""
+        await self._connection.execute(_REMOVE_DAY, {"day": day})
 
     async def remove_meter(self, meter_id: UUID, most: int) -> bool:
         """Deletes up to so many rollups of a meter that there is no longer; whether that was all."""
