@@ -20,16 +20,17 @@ class PeopleReader(Reader):
         reached = ", ".join(f"count(*) FILTER (WHERE reached >= {step})" for step in range(1, len(funnel.steps) + 1))
         statement = f"""
             WITH {_reached(funnel, parameters)},
+            sized AS (SELECT value, reached, count(*) OVER (PARTITION BY value) AS size FROM reached),
             ranked AS (
-                SELECT value, row_number() OVER (ORDER BY count(*) DESC, value COLLATE "C") AS rank
-                FROM reached GROUP BY value
+                SELECT value, reached, dense_rank() OVER (ORDER BY size DESC, value COLLATE "C") AS rank FROM sized
+            ),
+            placed AS (
+                SELECT CASE WHEN rank <= {parameters.of(top, "int")} THEN rank ELSE 0 END AS place, value, reached
+                FROM ranked
             )
-            SELECT CASE WHEN rank <= {parameters.of(top, "int")} THEN rank ELSE 0 END AS place, min(value) AS value,
-                ARRAY[{reached}] AS people
-            FROM reached JOIN ranked ON reached.value IS NOT DISTINCT FROM ranked.value
-            GROUP BY 1 ORDER BY nullif(CASE WHEN rank <= {parameters.of(top, "int")} THEN rank ELSE 0 END, 0)
+            SELECT place, min(value) AS value, ARRAY[{reached}] AS people
+            FROM placed GROUP BY place ORDER BY place = 0, place
         """
-        statement = f"SELECT * FROM ({statement}) AS counted ORDER BY place = 0, place"
         rows = await self._connection.execute(text(statement), parameters.values)
         return [FunnelCounts(row.value if row.place else None, row.place, tuple(row.people)) for row in rows]
 
