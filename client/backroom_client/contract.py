@@ -73,6 +73,7 @@ class Services(Generic[Channel]):
     articles = Service(stubs.ArticleServiceStub)
     events = Service(stubs.EventServiceStub)
     event_types = Service(stubs.EventTypeServiceStub)
+    event_queries = Service(stubs.EventQueryServiceStub)
     webhook_mappings = Service(stubs.WebhookMappingServiceStub)
 
     def __init__(self, channel: Channel) -> None:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0026"
-down_revision = "0022"
+down_revision = "0024"
 
 TIME = sa.DateTime(timezone=True)
 TEMPLATES = ("source", "type", "subject", "time", "id", "data")

@@ -43,3 +43,27 @@ class TooManyWebhookMappings(Refusal):
     """There are as many webhook mappings as there may be, {limit}: delete one first."""
 
     code = Code.RESOURCE_EXHAUSTED
+
+
+class MeterNotFound(Refusal):
+    """There is no meter {name}."""
+
+    code = Code.NOT_FOUND
+
+
+class MeterExists(Refusal):
+    """There is a meter {name} already."""
+
+    code = Code.ALREADY_EXISTS
+
+
+class TooManyMeters(Refusal):
+    """There are as many meters as there may be, {limit}: delete one first."""
+
+    code = Code.RESOURCE_EXHAUSTED
+
+
+class QueryTooLarge(Refusal):
+    """The answer takes too long to count: ask for a shorter period, or make a meter, which keeps it ready."""
+
+    code = Code.RESOURCE_EXHAUSTED

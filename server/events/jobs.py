@@ -6,6 +6,7 @@ from server.events.service import Collecting, Partitions, Purging
 from server.events.service.collecting import COLLECT
 from server.events.service.partitions import CREATE_PARTITIONS, DROP_PARTITIONS
 from server.events.service.purging import PURGE
+from server.events.service.rolling import ROLL_UP, Rolling
 from server.frame.jobs import Task
 
 
@@ -29,3 +30,11 @@ def collecting_tasks(collecting: Collecting) -> Sequence[Task]:
 
     # What modules tell, and webhooks, are events within a second.
     return (Task(COLLECT, collect, every="* * * * * *"),)
+
+
+def rollup_tasks(rolling: Rolling) -> Sequence[Task]:
+    async def roll_up() -> None:
+        await rolling.roll_up()
+
+    # Answers are exact without it, and fast with it.
+    return (Task(ROLL_UP, roll_up, every="* * * * * */2"),)

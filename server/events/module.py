@@ -50,17 +50,43 @@ def build(shared: Shared, settings: EventsSettings) -> Module:
     of_events = EventServicer(ingesting, events, Deleting(data, configuration))
     event_types = EventTypes(configuration, declared, now)
     of_types = EventTypeServicer(event_types, RefusedEvents(data, configuration, ingesting))
-    sources = _sources(shared, settings, declared, partitions, ingesting)
+    sources, queries = _sources(shared, settings, declared, partitions, ingesting), _queries(shared)
     return Module(
         services=(
             Service(event_service_pb2, event_service_pb2_grpc, of_events),
             Service(event_type_service_pb2, event_type_service_pb2_grpc, of_types),
+            *queries.services,
             *sources.services,
         ),
-        tasks=(*tasks(partitions, Purging(data, now)), *sources.tasks),
-        routes=sources.routes,
+        tasks=(*tasks(partitions, Purging(data, now)), *queries.tasks, *sources.tasks),
+        routes=(*queries.routes, *sources.routes),
         batchers=(ingesting.batcher,),
         feeds=(events.feed,),
+    )
+
+
+def _queries(shared: Shared) -> Module:
+    """What is counted of events."""
+    from backroom.events.v1 import event_query_service_pb2, event_query_service_pb2_grpc
+    from server.events.http.chart_routes import ChartRoutes
+    from server.events.jobs import rollup_tasks
+    from server.events.service.charts import Charts
+    from server.events.service.counting import Counting
+    from server.events.service.meters import Meters
+    from server.events.service.rolling import Rolling
+    from server.events.servicer.event_query_service import EventQueryServicer
+    from storage.events.store import EVENTS, EVENTS_CONFIGURATION
+
+    data, configuration = shared.database.store(EVENTS), shared.database.store(EVENTS_CONFIGURATION)
+    counting = Counting(data, configuration, shared.now)
+    charts = Charts(configuration, counting, shared.authentication.permissions_of, shared.now)
+    chart_routes = ChartRoutes(charts, shared.master_keys, shared.logger)
+    meters = Meters(configuration, data, shared.now, shared.new_id)
+    queries = EventQueryServicer(counting, meters, charts, chart_routes)
+    return Module(
+        services=(Service(event_query_service_pb2, event_query_service_pb2_grpc, queries),),
+        tasks=rollup_tasks(Rolling(data, configuration)),
+        routes=chart_routes.routes(),
     )
 
 

@@ -10,7 +10,13 @@ _STAFF = ("staff", *_KEEPERS)
 
 PERMISSIONS: Sequence[Permission] = (
     Permission("events.ingest", "Sends events to be stored.", _PROGRAMS),
-    Permission("events.read", "Reads, watches and counts all events, those that were refused included.", _STAFF),
+    Permission(
+        "events.read",
+        "Reads and watches all events, those that were refused included, and lists the people of a funnel.",
+        _STAFF,
+    ),
+    Permission("events.query", "Counts events, and makes links to charts of them.", _STAFF),
+    Permission("events.manage_meters", "Makes, changes and deletes meters.", _KEEPERS),
     Permission(
         "events.manage_types", "Declares types of events with their schemas, and retries refused events.", _KEEPERS
     ),

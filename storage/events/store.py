@@ -18,10 +18,16 @@ from storage.events.repository import (
     EventTypeRepository,
     IngestRepository,
     KeyRepository,
+    MeterReader,
+    MeterRepository,
     PartitionReader,
     PartitionRepository,
+    PeopleReader,
     RefusedEventReader,
     RefusedEventRepository,
+    RollupReader,
+    RollupRepository,
+    TallyReader,
     WebhookMappingReader,
     WebhookMappingRepository,
 )
@@ -37,6 +43,9 @@ class EventsReading(Reading):
     partitions = on_connection(PartitionReader)
     refused_events = on_connection(RefusedEventReader)
     stored_events = on_connection(EventReader)
+    people = on_connection(PeopleReader)
+    rollups = on_connection(RollupReader)
+    tallies = on_connection(TallyReader)
 
 
 class EventsTransaction(EventsReading, Transaction):
@@ -48,6 +57,7 @@ class EventsTransaction(EventsReading, Transaction):
     partitions = on_connection(PartitionRepository)
     refused_events = on_connection(RefusedEventRepository)
     stored_events = on_connection(EventRepository)
+    rollups = on_connection(RollupRepository)
 
 
 class EventsConfigurationReading(Reading):
@@ -55,6 +65,7 @@ class EventsConfigurationReading(Reading):
 
     configuration = on_connection(ConfigurationReader)
     event_types = on_connection(EventTypeReader)
+    meters = on_connection(MeterReader)
     webhook_mappings = on_connection(WebhookMappingReader)
 
 
@@ -63,6 +74,7 @@ class EventsConfigurationTransaction(EventsConfigurationReading, Transaction):
 
     configuration = on_connection(ConfigurationRepository)
     event_types = on_connection(EventTypeRepository)
+    meters = on_connection(MeterRepository)
     webhook_mappings = on_connection(WebhookMappingRepository)
 
 

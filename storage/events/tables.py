@@ -1,7 +1,8 @@
 """The tables of events, in two groups that share no transaction and no foreign key.
 
-The data may stand in a database of its own: events, keys, batches, touched and refused events.
-What is configured stands in the main database, with its audit entries: event types, and the versions of it all.
+The data may stand in a database of its own: events, keys, batches, touched, refused events, rollups and how far meters
+have them.
+What is configured stands in the main database, with its audit entries: event types, meters, and the versions of it all.
 """
 
 from sqlalchemy import (
@@ -13,12 +14,14 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    Numeric,
+    SmallInteger,
     Table,
     Text,
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy.dialects.postgresql import ARRAY, JSON
 
 from storage.base import METADATA, TransactionId
 
@@ -140,6 +143,61 @@ configuration = Table(
     # How often each part was changed, such as "event_types": processes keep what they read until this changes.
     Column("part", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),
+    schema="events",
+)
+
+meters = Table(
+    "meters",
+    METADATA,
+    # Of its rollups; a later meter of the same name has another one.
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text(collation="C"), nullable=False, unique=True),
+    Column("description", Text, nullable=False),
+    # What it counts, as `storage.events.measures.Measure` has it.
+    Column("measure", JSON, nullable=False),
+    Column("group_by", ARRAY(Text), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("create_time", _TIME, nullable=False),
+    Column("update_time", _TIME, nullable=False),
+    schema="events",
+)
+
+rollups = Table(
+    "rollups",
+    METADATA,
+    # What was counted: "type:" and a type, all of whose events are counted, or "meter:" and a meter's id.
+    Column("series", Text(collation="C"), nullable=False),
+    # How long the bucket is, by UTC: 0 a minute, 1 an hour, 2 a day.
+    Column("level", SmallInteger, nullable=False),
+    Column("bucket", _TIME, nullable=False),
+    # The values of the properties by which it is grouped, each of which may be NULL.
+    Column("groups", ARRAY(Text), nullable=False),
+    Column("count", BigInteger, nullable=False),
+    # Each NULL where the aggregation has no use for it.
+    Column("total", Numeric),
+    Column("low", Numeric),
+    Column("high", Numeric),
+    Column("latest_time", _TIME),
+    # The source and the id of the latest, which say which of several at one time it is.
+    Column("latest_key", Text),
+    Column("latest_value", Numeric),
+    # Of distinct values the hashes, or where there are too many the registers and their values; of percentiles the bins
+    # and how many numbers are in each.
+    Column("keys", ARRAY(BigInteger)),
+    Column("amounts", ARRAY(BigInteger)),
+    CheckConstraint("level BETWEEN 0 AND 2", name="level"),
+    CheckConstraint("count > 0", name="count"),
+    # Not unique, since a group may be longer than a key may be: whoever writes a bucket holds a lock, and replaces all.
+    Index("ix_rollups_by_bucket", "series", "level", "bucket"),
+    schema="events",
+)
+
+meter_progress = Table(
+    "meter_progress",
+    METADATA,
+    Column("meter_id", Uuid, primary_key=True),
+    # From when on its rollups are complete; NULL where they are nowhere yet.
+    Column("ready_from_time", _TIME),
     schema="events",
 )
 

@@ -1,1 +1,1 @@
-"""Events on the HTTP side."""
+"""What events has on the HTTP side."""

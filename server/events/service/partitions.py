@@ -71,7 +71,9 @@ class Partitions:
 
     async def _drop(self, day: date) -> bool:
         async with self._store.transaction() as tx:
-            return await tx.partitions.drop(day)
+            dropped = await tx.partitions.drop(day)
+            await tx.rollups.remove_day(day)
+            return dropped
 
     async def _create(self, days: list[date]) -> None:
         for start in range(0, len(days), _AT_ONCE):

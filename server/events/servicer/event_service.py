@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from backroom.events.v1 import event_service_pb2 as pb
 from backroom.events.v1 import event_service_pb2_grpc
-from server.events import messages
+from server.events.messages import events as messages
 from server.events.service import Deleting, Events, Ingesting
 from server.frame.call import Call
 from server.frame.paging import by_columns, key_sequence, key_time, page_by

@@ -1,6 +1,6 @@
 from backroom.events.v1 import event_type_service_pb2 as pb
 from backroom.events.v1 import event_type_service_pb2_grpc
-from server.events import messages
+from server.events.messages import events as messages
 from server.events.service import EventTypes, RefusedEvents
 from server.frame.call import Call
 from server.frame.paging import by_column, page_by, page_of

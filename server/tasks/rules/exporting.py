@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from server.frame.csv_rows import csv_rows
+from server.frame import csv_text
 from storage.tasks.records import Task
 
 COLUMNS = (
@@ -13,8 +13,9 @@ COLUMNS = (
 
 
 def csv_of(tasks: Sequence[Task], *, header: bool) -> bytes:
-    """Rows of CSV, in the order of the columns."""
-    return csv_rows([*([COLUMNS] if header else []), *map(_cells, tasks)])
+    """A row for each; before a text that could be a formula there is an apostrophe."""
+    rows = [[csv_text.harmless(cell) for cell in _cells(task)] for task in tasks]
+    return csv_text.csv_of([COLUMNS, *rows] if header else rows)
 
 
 def _cells(task: Task) -> Sequence[str]:

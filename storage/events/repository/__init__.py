@@ -11,8 +11,12 @@ from storage.events.repository.event_types import (
 )
 from storage.events.repository.events import EventReader, EventRepository, KeyRepository
 from storage.events.repository.ingest import IngestRepository
+from storage.events.repository.meters import MeterReader, MeterRepository
 from storage.events.repository.partitions import PartitionReader, PartitionRepository
+from storage.events.repository.people import PeopleReader
 from storage.events.repository.refused_events import RefusedEventReader, RefusedEventRepository
+from storage.events.repository.rollups import RollupReader, RollupRepository
+from storage.events.repository.tallies import TallyReader
 from storage.events.repository.webhook_mappings import WebhookMappingReader, WebhookMappingRepository
 
 __all__ = [
@@ -28,10 +32,16 @@ __all__ = [
     "EventTypeRepository",
     "IngestRepository",
     "KeyRepository",
+    "MeterReader",
+    "MeterRepository",
     "PartitionReader",
     "PartitionRepository",
+    "PeopleReader",
     "RefusedEventReader",
     "RefusedEventRepository",
+    "RollupReader",
+    "RollupRepository",
+    "TallyReader",
     "WebhookMappingReader",
     "WebhookMappingRepository",
 ]
