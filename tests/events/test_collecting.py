@@ -18,7 +18,7 @@ from storage.frame.records import Event
 from storage.store import FRAME
 from storage.transaction import Transaction
 from tests.commerce.goods import placed, stocked
-from tests.events.calling import stored
+from tests.events.sending import stored
 from tests.fixtures.servers import Api, Running, quick_passwords, running
 from tests.fixtures.trading import eventually
 

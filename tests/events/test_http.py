@@ -11,7 +11,7 @@ from cloudevents.core.v1.event import CloudEvent
 
 from server.events.http.routes import MAX_BODY_BYTES
 from storage.database import Database
-from tests.events.calling import EVENTS, sending, stored
+from tests.events.sending import EVENTS, sending, stored
 from tests.fixtures.servers import Running
 
 NOW = datetime.now(UTC).replace(microsecond=123456)

@@ -18,10 +18,11 @@ from backroom.events.v1 import event_types_pb2, events_pb2
 from server.events.settings import EventsSettings
 from storage.database import Database
 from storage.events.store import EVENTS
+from storage.schema import LAWS
 from storage.store import FRAME
 from storage.url import parameters, sibling
 from tests.commerce.goods import placed, stocked
-from tests.events.calling import stored
+from tests.events.sending import stored
 from tests.fixtures.keys import MASTER_KEY, MASTER_KEYS
 from tests.fixtures.postgres import migrated
 from tests.fixtures.servers import Api, Running, quick_passwords, refusal, running
@@ -101,6 +102,21 @@ async def test_events_stand_there_and_what_is_declared_stands_here(two: Two) -> 
     assert counts["events.event_types"] == (1, 0)
     assert counts["frame.request_ids"] == (1, 0)
     assert counts["frame.audit_entries"][1] == 0
+
+
+async def test_its_laws_are_checked_where_it_stands(two: Two) -> None:
+    """And those of all others in the main database."""
+    service = await two.server.sign_in("service")
+    await sent(service, "1", "2")
+    found = {each.id: each for each in await two.server.database.check(LAWS)}
+    assert list(found) == [law.id for law in LAWS]
+    of_events = [law.id for law in LAWS if "events." in law.counted and "frame." not in law.counted]
+    assert of_events
+    assert {law.apart for law in LAWS if law.id in of_events} == {EVENTS.apart}
+    assert found["I32"].checked == 2
+    async with await psycopg.AsyncConnection.connect(two.own_url) as own:
+        await own.execute("DELETE FROM events.keys")
+    assert [each.id for each in await two.server.database.check(LAWS) if each.violations] == ["I33"]
 
 
 async def test_what_modules_tell_comes_over_once(two: Two) -> None:

@@ -10,7 +10,7 @@ from backroom.cloudevents.v1 import cloudevents_pb2 as ce
 from backroom.events.v1 import event_service_pb2 as pb
 from backroom.events.v1 import events_pb2
 from storage.database import Database
-from tests.events.calling import sending, stored
+from tests.events.sending import sending, stored
 from tests.fixtures.servers import refusal
 
 INGEST = "/backroom.events.v1.EventService/IngestCloudEvents"

@@ -11,7 +11,7 @@ from backroom.events.v1 import event_type_service_pb2, events_pb2, webhook_mappi
 from backroom.events.v1 import webhook_mapping_service_pb2 as pb
 from server.frame.jobs import Worker
 from storage.database import Database
-from tests.events.calling import stored
+from tests.events.sending import stored
 from tests.fixtures.servers import Api, Running, quick_passwords, refusal, running
 from tests.process.servers import QUIET
 from tests.webhooks.http import Post, sent

@@ -36,7 +36,7 @@ class EventTypes:
         check_schema(schema)
 
         async def act(tx: EventsConfigurationTransaction) -> EventType:
-            await tx.configuration.count(EVENT_TYPES)  # first of all: only one declares at a time
+            await tx.configuration.advance(EVENT_TYPES)  # first of all: only one declares at a time
             if await tx.event_types.find(name) is not None:
                 raise EventTypeExists(type=name)
             if await tx.event_types.count() >= MAX_EVENT_TYPES:
@@ -58,7 +58,7 @@ class EventTypes:
             after = changed(before, edit.values, self._now())
             if after != before:
                 await tx.event_types.change(after)
-                await tx.configuration.count(EVENT_TYPES)
+                await tx.configuration.advance(EVENT_TYPES)
             return after
 
         return await self._changed(lambda: once(self._store, context, EVENT_TYPE, act, f"event_type/{edit.key}"))
@@ -69,7 +69,7 @@ class EventTypes:
         async def act(tx: EventsConfigurationTransaction) -> None:
             check_etag(await _lock(tx, name), Edit(name, etag, {}))
             await tx.event_types.delete(name)
-            await tx.configuration.count(EVENT_TYPES)
+            await tx.configuration.advance(EVENT_TYPES)
 
         await self._changed(lambda: once(self._store, context, DONE, act, f"event_type/{name}"))
 
