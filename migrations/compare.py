@@ -23,7 +23,7 @@ SELECT n.nspname || '.' || c.relname AS place,
        || ' collation ' || coalesce(l.collname, '-') AS what
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum LEFT JOIN pg_collation l ON l.oid = a.attcollation
- WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind = 'r' AND n.nspname = ANY(:schemas)
+ WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p') AND n.nspname = ANY(:schemas)
 UNION ALL
 SELECT n.nspname || '.' || c.relname, 'constraint ' || k.conname || ' ' || pg_get_constraintdef(k.oid)
   FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -32,7 +32,8 @@ UNION ALL
 SELECT schemaname || '.' || tablename, 'index ' || indexdef FROM pg_indexes WHERE schemaname = ANY(:schemas)
 UNION ALL
 SELECT n.nspname || '.' || c.relname, 'options ' || coalesce(array_to_string(c.reloptions, ','), '-')
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname = ANY(:schemas)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p') AND n.nspname = ANY(:schemas)
 """
 
 

@@ -6,10 +6,9 @@ from replay.figures import Figures, Outcome
 from replay.report import print_outcome, progress_on
 from replay.rows import DatasetError
 from replay.run import replay
-from replay.shows import SHOWS
+from replay.shows import shows
 
 __all__ = [
-    "SHOWS",
     "Dataset",
     "DatasetError",
     "Figures",
@@ -20,4 +19,5 @@ __all__ = [
     "progress_on",
     "read_dataset",
     "replay",
+    "shows",
 ]

@@ -1,6 +1,6 @@
 """A replay as a person sees it: its progress, and its final figures."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 
@@ -9,13 +9,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from backroom.events.v1.event_queries_pb2 import QueryPeriod, TimeSeries
 from replay.board import COLUMNS, ClearedBoard
 from replay.booking import PLACES, BookedDay
 from replay.calling import NotShown, Progress, Step
+from replay.counting import CountedDay
 from replay.figures import CURRENCY, Figures, Outcome
 from replay.publishing import QUERY, PublishedArticles
 from replay.returns import Matching, Reason
 from replay.rollout import FIRST_PERCENT, FLAG_KEY, GROWN_PERCENT, RolledOut
+
+_CHART_WIDTH = 100
+"""In characters, at most."""
+Draw = Callable[[str, QueryPeriod, Sequence[TimeSeries], int], Iterable[str]]
+"""Draws time series under a title, in lines of so many characters."""
 
 
 @contextmanager
@@ -115,6 +122,20 @@ def print_published(console: Console, published: PublishedArticles | NotShown) -
     _say(console, f"articles published: {count:,}, an article and its translation, together; {seen}; {found}")
     if not published.complete:
         _say(console, "the articles are not live as they were scheduled, or are not found", "red")
+
+
+def print_counted(draw: Draw, console: Console, day: CountedDay | NotShown) -> None:
+    """Prints what became of a day's order lines as events, and their revenue by hour; or why it is not shown."""
+    if isinstance(day, NotShown):
+        _say(console, f"no events counted: {day}")
+        return
+    outcomes = f"{day.stored:,} stored, {day.known:,} known already"
+    _say(console, f"events sent: {day.sent:,}, an order line each, as of yesterday: {outcomes}")
+    _say(console, f"events counted: {day.counted:,}, {day.revenue:,.2f} {CURRENCY} by hour")
+    for line in draw(f"Revenue in {CURRENCY}", day.period, [day.by_hour], min(console.width, _CHART_WIDTH)):
+        _say(console, line)
+    if not day.complete:
+        _say(console, "an event was not stored or not counted once, or the revenue is not that of the events", "red")
 
 
 def print_rolled_out(console: Console, rolled_out: RolledOut | NotShown) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import structlog
@@ -12,12 +12,14 @@ from prometheus_client import CollectorRegistry
 
 import migrations
 from server.frame.contract import AccessRule, largest_bodies_of, rules_of
-from server.frame.health import Health
+from server.frame.databases_apart import DatabasesApart
+from server.frame.health import READ_ONLY, UNCONFIRMED, Health
 from server.frame.interceptors import CallLimits, InFlight, chain
 from server.frame.module import AlreadyLogged, Clock, Manifest, Shared, now
 from server.frame.personal_data import DeclaredPersonalData, PersonalData
 from server.frame.retention import retention_tasks
 from server.frame.sealing import MasterKeys
+from server.frame.settings import DatabaseApart
 from server.frame.standard import STANDARD_RULES
 from server.identity.credentials.keys import MasterKeyWrong
 from server.identity.credentials.passwords import Passwords
@@ -61,6 +63,7 @@ class Application:
         self.database = database
         self._issuer = settings.issuer
         self._claimed = False
+        self._claimed_apart: set[Database] = set()
         self.registry = CollectorRegistry()
         self.identity = build_identity(
             database.store(IDENTITY),
@@ -85,10 +88,16 @@ class Application:
             authentication=self.identity,
             trusted_proxies=settings.trusted_proxies,
             event_types=_together(each.event_types for each in manifests.values()),
+            modules_of_events={kind: name for name, each in manifests.items() for kind in each.event_types},
             takers=_together(each.takers for each in manifests.values()),
             personal_data=cache(lambda: personal_data_of(database, manifests)),
         )
         self._modules = [manifests[name].build(shared, settings.of_modules[name]) for name in settings.modules]
+        apart = [settings.of_modules[name].databases_apart() for name in settings.modules]
+        self._here = [module for module, names in zip(self._modules, apart, strict=True) if not names]
+        """Those that stand in the main database, on which readiness depends."""
+        asking = {name: partial(self._apart_problem, own) for name, own in database.apart.items()}
+        self._apart = DatabasesApart(asking, settings.all_databases_apart, logger)
         self.services = [service for module in self._modules for service in module.services]
         self.tasks = [
             *(task for module in self._modules for task in module.tasks),
@@ -97,6 +106,9 @@ class Application:
         self.routes = [route for module in self._modules for route in module.routes]
         """What the modules answer on the HTTP side."""
         going_on = {service.name: service.goes_on for service in self.services if service.goes_on is not None}
+        for module, names in zip(self._modules, apart, strict=True):
+            if names:
+                going_on |= dict.fromkeys((each.name for each in module.services), partial(self._serves_apart, names))
         self.health = Health([each.name for each in self.services], self._unready_reason, logger, going_on=going_on)
         self._add_interceptors(settings, limits, logger)
 
@@ -157,7 +169,8 @@ class Application:
     @property
     def background(self) -> Sequence[Callable[[AlreadyLogged], Coroutine[Any, Any, None]]]:
         """What goes on beside the calls until it is cancelled."""
-        return [run for module in self._modules for run in module.background]
+        own = [self._apart.watch] if self.database.apart else []
+        return [*own, *(run for module in self._modules for run in module.background)]
 
     async def drain(self) -> None:
         """Ends the watches, which would not end by themselves."""
@@ -204,13 +217,34 @@ class Application:
                     await prepare()
 
     def _stuck(self) -> bool:
-        return any(batcher.stuck() for module in self._modules for batcher in module.batchers)
+        return any(batcher.stuck() for module in self._here for batcher in module.batchers)
+
+    def _serves_apart(self, names: Mapping[str, DatabaseApart]) -> bool:
+        return self.health.reason is None and self._apart.is_ready(names)
+
+    async def _apart_problem(self, database: Database) -> str | None:
+        """Why nothing can be served from a database of what stands apart; None where it can."""
+        status = await database.status()
+        problem = migrations.migration_problem(status.revision)
+        if problem is not None:
+            return problem
+        if status.read_only:
+            return READ_ONLY
+        if database.commits_overdue:
+            return UNCONFIRMED
+        if database not in self._claimed_apart:
+            await self._claim_one(database)
+            self._claimed_apart.add(database)
+        return None
 
     async def _claim(self) -> None:
         """Has the database belong to this environment; raises StoreUnavailable where it is another one's."""
-        async with self.database.store(FRAME).transaction() as tx:
-            check_issuer(await tx.environment.claim(self._issuer), self._issuer)
+        await self._claim_one(self.database)
         self._claimed = True
+
+    async def _claim_one(self, database: Database) -> None:
+        async with database.store(FRAME).transaction() as tx:
+            check_issuer(await tx.environment.claim(self._issuer), self._issuer)
 
     async def _migration_problem(self) -> str | None:
         return migrations.migration_problem(await self.database.revision())

@@ -1,8 +1,9 @@
 """The database: the pool of connections to one PostgreSQL, and the stores on it; it knows no module."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from sqlalchemy import text
 
@@ -36,7 +37,7 @@ class DatabaseStatus:
 
 
 class Database:
-    """A pool of connections to one PostgreSQL.
+    """A pool of connections to one PostgreSQL; what stands apart has another such database of its own.
 
     Every error that it raises is one of `storage.errors`, or a defect.
     """
@@ -53,6 +54,7 @@ class Database:
         opening: Opening = nullcontext,
         limits: TimeLimits = TimeLimits(),  # noqa: B008 - it is frozen
         direct_url: str | None = None,
+        apart: Mapping[str, "Database"] = MappingProxyType({}),
     ) -> None:
         """Raises ValueError where a URL is malformed.
 
@@ -62,7 +64,10 @@ class Database:
         `opening` is entered around the opening of each connection.
 
         There is no connection to a database that belongs to another than `issuer`; None is let into any.
+
+        `apart` are the databases of what stands apart, by its names; they are closed with this one.
         """
+        self.apart = apart
         self._audit_key = audit_key
         self.limits = limits
 
@@ -83,13 +88,21 @@ class Database:
         return self._pool.commits_overdue
 
     def store(self, kind: StoreKind[R_co, T_co]) -> Store[R_co, T_co]:
-        """The way to what one module keeps, such as `database.store(COMMERCE)`."""
+        """The way to what one module keeps, such as `database.store(COMMERCE)`, in whichever database it stands."""
+        own = self.apart.get(kind.apart)
+        if own is not None:
+            return own.store(kind)
         return Store(self._pool, kind, self._audit_key)
 
     async def check(self, laws: Sequence[Law]) -> Sequence[Finding]:
-        """The state of laws, all checked in one snapshot, in which nothing changes."""
+        """The state of laws, in their order; those of one database are checked in one snapshot, in which nothing
+        changes."""
+        mine = [law for law in laws if law.apart not in self.apart]
         async with self._pool.connected(**ONE_MOMENT) as connection:
-            return await LawReader(connection).check(laws)
+            found = {each.id: each for each in await LawReader(connection).check(mine)}
+        for name, own in self.apart.items():
+            found |= {each.id: each for each in await own.check([law for law in laws if law.apart == name])}
+        return [found[law.id] for law in laws]
 
     async def revision(self) -> str | None:
         """The migration that the database is at; None where none was applied."""
@@ -105,6 +118,8 @@ class Database:
 
     async def close(self) -> None:
         """Ends all connections; abandoned commits are waited for no longer."""
+        for own in self.apart.values():
+            await own.close()
         await self._pool.close()
         if self._direct is not None:
             await self._direct.close()

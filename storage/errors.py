@@ -70,6 +70,20 @@ def translated() -> Iterator[None]:
         raise translation(error) from error
 
 
+@contextmanager
+def translated_here() -> Iterator[None]:
+    """The same where the driver is used by itself, past SQLAlchemy; of a table without a partition for a row,
+    StoreContention."""
+    try:
+        yield
+    except psycopg.errors.CheckViolation as error:
+        if error.diag.constraint_name is None:
+            raise StoreContention from error
+        raise
+    except psycopg.Error as error:
+        raise _translated(error, error) from error
+
+
 def translation(error: Exception) -> BaseException:
     """What an error of the driver's, of a pool's or of the queue's means: a StoreError, AlreadyExists, or itself."""
     if isinstance(error, PoolTimeoutError):

@@ -22,6 +22,8 @@ class Law:
     text: str
     counted: str
     broken: str
+    apart: str = ""
+    """Whose own database has what it speaks of, as `StoreKind.apart` names it; empty for the main one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ class StoreKind(Generic[R_co, T_co]):
 
     reading: type[R_co]
     transaction: type[T_co]
+    apart: str = ""
+    """By which name a deployment can have it stand in a database of its own; empty where it never does."""
 
 
 class Store(Generic[R_co, T_co]):

@@ -18,6 +18,7 @@ from storage.frame.repository import (
     AuditRepository,
     EnvironmentReader,
     EnvironmentRepository,
+    EventLogReader,
     EventRepository,
     InboxReader,
     InboxRepository,
@@ -61,6 +62,7 @@ class Reading:
     account_deletions = on_connection(AccountDeletionReader)
     audit_chain = on_connection(AuditChainReader)
     environment = on_connection(EnvironmentReader)
+    event_log = on_connection(EventLogReader)
     inbox = on_connection(InboxReader)
     jobs = on_connection(JobReader)
     personal_data = on_connection(PersonalDataReader)

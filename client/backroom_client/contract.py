@@ -71,6 +71,10 @@ class Services(Generic[Channel]):
     bookings = Service(stubs.BookingServiceStub)
     tasks = Service(stubs.TaskServiceStub)
     articles = Service(stubs.ArticleServiceStub)
+    events = Service(stubs.EventServiceStub)
+    event_types = Service(stubs.EventTypeServiceStub)
+    event_queries = Service(stubs.EventQueryServiceStub)
+    webhook_mappings = Service(stubs.WebhookMappingServiceStub)
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel

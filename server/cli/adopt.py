@@ -60,6 +60,9 @@ def _confirm(kept: str, issuer: str, servers: int, *, yes: bool) -> None:
 async def _adopted(database: Database, issuer: str, keys: MasterKeys) -> str:
     """Does it in one transaction, and returns what ended, for a person to read."""
     context = command_context("adopt")
+    for own in database.apart.values():
+        async with own.store(FRAME).transaction() as tx_apart:
+            await tx_apart.environment.adopt(issuer, context.time)
     async with database.store(_ADOPTING).transaction() as tx:
         await tx.environment.lift_limits()
         await tx.environment.adopt(issuer, context.time)

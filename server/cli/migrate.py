@@ -15,26 +15,35 @@ from storage.rights import grant_to_serve
 
 def migrate() -> None:
     """Migrates the database, past a pooler where its own URL is known; behind one, checks that the limits apply.
+    Those of what stands apart are migrated after it.
 
     Then the role that serves is given what it needs for that.
     """
     configured = settings.read()
     with database_url(configured) as url:
         direct = configured.direct_database_url if configured.database_url else None
-        setting = "BACKROOM_DIRECT_DATABASE_URL" if direct else "DATABASE_URL"
-        try:
-            with translated():
-                migrations.upgrade(direct or url)
-        except StoreError as error:
-            raise Failure(explained(error, setting)) from None
-        except DBAPIError as error:
-            raise Failure(f"{setting}: the migration was taken back: {_first_line(error.orig)}") from None
-        _set_role_limits(configured, url)
+        _migrate("BACKROOM_DIRECT_DATABASE_URL" if direct else "DATABASE_URL", direct or url)
+        _set_role_limits(configured, url, "DATABASE_URL")
         print(f"the database is at migration {migrations.head()}")
         _grant(configured, direct or url)
+    for each in configured.all_databases_apart.values():
+        _migrate(each.setting, each.url)
+        _set_role_limits(configured, each.url, each.setting)
+        print(f"{each.setting}: the database is at migration {migrations.head()}")
+        _grant(configured, each.url)
 
 
-def _set_role_limits(configured: Settings, url: str) -> None:
+def _migrate(setting: str, url: str) -> None:
+    try:
+        with translated():
+            migrations.upgrade(url)
+    except StoreError as error:
+        raise Failure(explained(error, setting)) from None
+    except DBAPIError as error:
+        raise Failure(f"{setting}: the migration was taken back: {_first_line(error.orig)}") from None
+
+
+def _set_role_limits(configured: Settings, url: str, setting: str) -> None:
     """By the role that serves, since each may set its own; on the way that it takes, so that it applies there
     immediately."""
     if configured.pooler is not Pooler.TRANSACTION:
@@ -43,7 +52,7 @@ def _set_role_limits(configured: Settings, url: str) -> None:
         with translated(), open_unlimited(url) as connection:
             set_role_limits(connection)
     except StoreError as error:
-        raise Failure(explained(error)) from None
+        raise Failure(explained(error, setting)) from None
 
 
 def _grant(configured: Settings, url: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import uvloop
 from rich.console import Console
 
 import replay as replaying
+from backroom.events.v1.event_queries_pb2 import QueryPeriod, TimeSeries
 from backroom_client import AsyncBackroom, Key
 from server import settings
 from server.cli.confirmation import confirm_writing, reasons_to_confirm
@@ -16,9 +18,6 @@ from server.cli.service_key import service_key
 from server.cli.target_server import target_server, tls_of
 from server.process.failure import Failure
 from server.settings import Settings
-
-_KEEPER = "manager"
-"""The role that may do all that the demo shows."""
 
 
 def demo(*, yes: bool = False) -> None:
@@ -58,7 +57,7 @@ async def _replayed(
     def agreed(answers: bool) -> None:
         where = f"the server on {configured.grpc_address}" if answers else "a server of its own"
         reasons = reasons_to_confirm(configured, configured.grpc_address, answers=answers)
-        more = [show.writes for show in replaying.SHOWS] if with_more else []
+        more = [show.writes for show in replaying.shows(_drawn)] if with_more else []
         *most, last = ["products", "orders", "payments", *more]
         written = f"{', '.join(most)} and {last}"
         confirm_writing(f"this writes {written} through {where}", reasons, yes=yes)
@@ -77,6 +76,18 @@ async def _replayed(
 async def _more_shown(configured: Settings, address: str, console: Console) -> bool:
     """Whether all of it went as it should, or cannot be shown here; prints what became of each."""
     tls = tls_of(configured)
-    key = Key(await service_key(configured, address, tls, role=_KEEPER))
-    async with AsyncBackroom(address, key, tls=tls) as backroom:
-        return all([await show.run(backroom, key, console) for show in replaying.SHOWS])
+    went_well = True
+    for show in replaying.shows(_drawn):
+        key = Key(await service_key(configured, address, tls, role=show.role))
+        async with AsyncBackroom(address, key, tls=tls) as backroom:
+            went_well &= await show.run(backroom, key, console)
+    return went_well
+
+
+def _drawn(title: str, period: QueryPeriod, series: Sequence[TimeSeries], width: int) -> Iterator[str]:
+    """As `backroom events chart` draws it."""
+    from server.events.drawing import lines_of
+    from server.events.messages.charts import chart
+
+    plain = not (sys.stdout.encoding or "").lower().startswith("utf")
+    return lines_of(chart(title, period, (), series), width=width, plain=plain)

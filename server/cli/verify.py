@@ -74,7 +74,7 @@ async def _findings(configured: Settings, keys: MasterKeys | None) -> Sequence[F
     findings: list[Finding | Unchecked] = []
     async with migrated_database(configured) as database:
         findings += await database.check(LAWS)
-        findings.append(await _owned(database, configured.issuer))
+        findings.append(await _owned([database, *database.apart.values()], configured.issuer))
         if keys is not None:
             findings.append(await _followed(database, keys))
         for name, check in ((name, manifest(name).check) for name in MODULES):
@@ -87,13 +87,14 @@ async def _findings(configured: Settings, keys: MasterKeys | None) -> Sequence[F
     return findings
 
 
-async def _owned(database: Database, issuer: str) -> Finding:
-    async with database.store(FRAME).reading() as reading:
-        kept = await reading.environment.find()
-    broken = [f"{kept}, to which it belongs"] if kept not in (None, issuer) else []
-    return Finding(
-        "I13", f"the database belongs to BACKROOM_ISSUER, {issuer}", int(kept is not None), len(broken), broken
-    )
+async def _owned(databases: Sequence[Database], issuer: str) -> Finding:
+    owners: list[str] = []
+    for database in databases:
+        async with database.store(FRAME).reading() as reading:
+            kept = await reading.environment.find()
+        owners += [] if kept is None else [kept]
+    broken = [f"{kept}, to which it belongs" for kept in owners if kept != issuer]
+    return Finding("I13", f"the database belongs to BACKROOM_ISSUER, {issuer}", len(owners), len(broken), broken)
 
 
 async def _followed(database: Database, keys: MasterKeys) -> Finding:

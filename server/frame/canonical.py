@@ -12,6 +12,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from server.frame.contract import is_judged_one_by_one
 from server.frame.errors import FieldViolation
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -40,6 +41,7 @@ def canonicalized(message: Message) -> Sequence[FieldViolation]:
 
     Rewrites the UUIDs in its `*_id` fields in lower case, so that an id may be compared as text from here on, and
     clears what is output only: a resource can be sent back as it was read (AIP-203).
+    What is judged one by one is left as it is.
     """
     malformed: list[FieldViolation] = []
     _canonicalize(message, "", malformed)
@@ -80,7 +82,7 @@ def _respell(message: Message, plan: _Plan) -> None:
 
 @cache
 def _plan_of(descriptor: Descriptor) -> _Plan:
-    fields = [each for each in descriptor.fields if not is_output_only(each)]
+    fields = [each for each in descriptor.fields if not is_output_only(each) and not is_judged_one_by_one(each)]
     ids = [each for each in fields if _is_id(each)]
     messages = [each for each in fields if each.message_type is not None and _holds_any(each.message_type, frozenset())]
     return _Plan(

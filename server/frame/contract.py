@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, ServiceDescriptor
 
 from backroom.common.v1 import access_pb2, limits_pb2
 from server.frame.addresses import Network
@@ -13,6 +13,8 @@ BODY_BYTES = 16 * 1024
 
 SMALLEST_LIMIT_BYTES, MAX_LIMIT_BYTES = 1024, 512 * 1024
 """Between these a method may say how large a message it takes."""
+MAX_JUDGED_BYTES = 2 * MAX_LIMIT_BYTES
+"""The same where a list of the message is judged one by one: so one element that is too large is refused alone."""
 
 
 class ContractError(Exception):
@@ -61,7 +63,8 @@ def _rule_of(method: MethodDescriptor, known: frozenset[str]) -> AccessRule:
 def largest_bodies_of(services: Iterable[ServiceDescriptor]) -> Mapping[str, int]:
     """How large a message each method takes, in bytes, by its path.
 
-    Raises ContractError, naming the method, where it says less than 1 KiB or more than 512.
+    Raises ContractError, naming the method, where it says less than 1 KiB, or more than 512: than 1,024 where a list is
+    judged one by one.
     """
     methods = (method for service in services for method in service.methods)
     return {f"/{method.containing_service.full_name}/{method.name}": _largest_body_of(method) for method in methods}
@@ -72,9 +75,16 @@ def _largest_body_of(method: MethodDescriptor) -> int:
     if not options.HasExtension(limits_pb2.limits):
         return BODY_BYTES
     largest: int = options.Extensions[limits_pb2.limits].largest_body_bytes
-    if not SMALLEST_LIMIT_BYTES <= largest <= MAX_LIMIT_BYTES:
+    most = MAX_JUDGED_BYTES if any(map(is_judged_one_by_one, method.input_type.fields)) else MAX_LIMIT_BYTES
+    if not SMALLEST_LIMIT_BYTES <= largest <= most:
         raise ContractError(
             f"{method.full_name}: (backroom.common.v1.limits).largest_body_bytes must be "
-            f"{SMALLEST_LIMIT_BYTES:,} to {MAX_LIMIT_BYTES:,}, and is {largest:,}"
+            f"{SMALLEST_LIMIT_BYTES:,} to {most:,}, and is {largest:,}"
         )
     return largest
+
+
+def is_judged_one_by_one(field: FieldDescriptor) -> bool:
+    """Whether the service answers for each element of a list by itself, also for one that is malformed."""
+    judged: bool = field.GetOptions().Extensions[limits_pb2.judged_one_by_one]
+    return judged

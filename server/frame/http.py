@@ -16,7 +16,7 @@ from server.frame.addresses import Network
 from server.frame.call import CALL_ID
 from server.frame.caller import ANONYMOUS, Caller
 from server.frame.entity_tags import matches
-from server.frame.errors import RateLimited, Refusal, TokenInvalid
+from server.frame.errors import Code, RateLimited, Refusal, TokenInvalid
 from server.frame.interceptors.forwarded import MAX_HOPS, real_address
 from server.frame.log import described
 from server.frame.module import Authentication
@@ -24,6 +24,16 @@ from storage.errors import StoreError
 from storage.frame.records import NOBODY, ChangeContext
 
 API_KEY_HEADER = "x-api-key"
+
+STATUSES: Mapping[Code, int] = {
+    Code.INVALID_ARGUMENT: 400,
+    Code.UNAUTHENTICATED: 401,
+    Code.PERMISSION_DENIED: 403,
+    Code.NOT_FOUND: 404,
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.UNAVAILABLE: 503,
+}
+"""Refusals as HTTP has them."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -65,6 +75,14 @@ def bearer_of(header: str) -> str:
     if scheme.lower() != "bearer" or not token:
         raise TokenInvalid
     return token
+
+
+def refusal_headers(refusal: Refusal) -> dict[str, str]:
+    """When to try again, and with what."""
+    headers = {"www-authenticate": "Bearer"} if refusal.code is Code.UNAUTHENTICATED else {}
+    if refusal.retry_after is not None:
+        headers["retry-after"] = str(max(1, ceil(refusal.retry_after)))
+    return headers
 
 
 def call_id_of(request: Request) -> str:
@@ -141,18 +159,24 @@ def stay_open(request: Request) -> bool:
     return allow is None or allow()
 
 
-async def body_of(request: Request, limit_bytes: int) -> bytes | None:
-    """The whole body; None where it is too large, of which no more is read than it takes to see that."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit_bytes:
+async def body_of(request: Request, limit_bytes: int, *, passed_over_bytes: int = 0) -> bytes | None:
+    """The whole body; None where it is too large, of which no more is read than it takes to see that.
+
+    One that is larger by up to `passed_over_bytes` is read to its end all the same: who is still sending when the
+    connection ends does not get to read why.
+    """
+    announced, most = request.headers.get("content-length", ""), limit_bytes + passed_over_bytes
+    if announced.isdecimal() and int(announced) > most:
         return None
-    body = bytearray()
+    body, size = bytearray(), 0
     async with aclosing(request.stream()) as chunks:
         async for chunk in chunks:
-            body += chunk
-            if len(body) > limit_bytes:
+            size += len(chunk)
+            if size > most:
                 return None
-    return bytes(body)
+            if size <= limit_bytes:
+                body += chunk
+    return bytes(body) if size <= limit_bytes else None
 
 
 class Bodies:

@@ -106,6 +106,8 @@ class Shared:
     """Whose word is taken for where a call or a request comes from."""
     event_types: Mapping[str, EventType]
     """Of all modules, those included that are not served here."""
+    modules_of_events: Mapping[str, str]
+    """By the type of an event, the module that adds it to the log."""
     takers: Mapping[str, str]
     """Of all modules: by the source of a received webhook, the task that takes its events from the inbox."""
     personal_data: Parts

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -102,6 +102,15 @@ class Shown:
     """Whether that must be done, and not only may be."""
 
 
+@dataclass(frozen=True, slots=True)
+class DatabaseApart:
+    """A database of one's own, by a setting."""
+
+    setting: str
+    """Its name in the environment."""
+    url: str = field(repr=False)
+
+
 class DeclaredSettings(BaseModel):
     """Settings of one subject, frozen: a module's own, or some of every process.
 
@@ -116,6 +125,10 @@ class DeclaredSettings(BaseModel):
 
     def grpc_addresses(self) -> Mapping[str, Address]:
         """Where calls are answered beside BACKROOM_GRPC_ADDRESS, by the settings' names."""
+        return {}
+
+    def databases_apart(self) -> Mapping[str, DatabaseApart]:
+        """Databases of one's own that are set, by `StoreKind.apart` of what stands there."""
         return {}
 
     def shown(self, deployment: Deployment) -> Mapping[str, Shown]:

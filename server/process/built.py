@@ -11,6 +11,7 @@ from server.frame.contract import ContractError
 from server.frame.jobs import Worker
 from server.frame.module import SettingMissing
 from server.frame.sealing import MasterKeys
+from server.process.database import database_of
 from server.process.edge import edge_of, limits_of
 from server.process.failure import Failure
 from server.process.http.app import NAME, about_text
@@ -20,7 +21,6 @@ from server.process.version import version
 from server.settings import Address, Settings
 from storage.confirmations import Confirmations
 from storage.connector import Opening
-from storage.database import Database
 from storage.store import FRAME
 
 _GC_THRESHOLD = 10_000
@@ -39,13 +39,12 @@ async def opened_application(
 
     `opening` is entered around the opening of each. Raises Failure.
     """
-    database = Database(
+    database = database_of(
+        settings,
         url,
         audit_key=keys.audit_key,
-        pooler=settings.pooler,
         issuer=settings.issuer,
         opening=opening,
-        limits=settings.time_limits,
         direct_url=None if settings.embedded else settings.direct_database_url,
     )
     try:

@@ -2,8 +2,8 @@
 
 import signal
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 
 import psycopg
 from sqlalchemy.exc import DBAPIError
@@ -14,10 +14,12 @@ from server.process.data_dir.disk_problems import full_disk
 from server.process.data_dir.private_file import private_folder
 from server.process.failure import Failure
 from server.settings import Settings
-from storage.database import Database
+from storage.connector import Opening
+from storage.database import POOL_SIZE, Database
 from storage.embedded import EmbeddedPostgres, EmbeddedPostgresFailed, NotInstalled
 from storage.errors import StoreError
 from storage.frame.records import AuditKey
+from storage.pooler import Pooler
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -85,18 +87,11 @@ async def ready_database(
     url: str,
     *,
     audit_key: AuditKey | None = None,
-    pool_size: int = 10,
+    pool_size: int = POOL_SIZE,
     issuer: str | None = None,
 ) -> AsyncIterator[Database]:
     """The database of a URL, likewise."""
-    database = Database(
-        url,
-        audit_key=audit_key,
-        pool_size=pool_size,
-        pooler=settings.pooler,
-        issuer=issuer,
-        limits=settings.time_limits,
-    )
+    database = database_of(settings, url, audit_key=audit_key, pool_size=pool_size, issuer=issuer)
     try:
         await migrated(settings, database, url)
         yield database
@@ -106,8 +101,40 @@ async def ready_database(
         await database.close()
 
 
+def database_of(
+    settings: Settings,
+    url: str,
+    *,
+    audit_key: AuditKey | None = None,
+    pool_size: int = POOL_SIZE,
+    issuer: str | None = None,
+    opening: Opening = nullcontext,
+    direct_url: str | None = None,
+) -> Database:
+    """The database of a URL, with those of what stands apart: as many connections to each, by the same limits, and
+    behind the same kind of pooler."""
+
+    def opened(url: str, pooler: Pooler, direct_url: str | None, apart: Mapping[str, Database]) -> Database:
+        return Database(
+            url,
+            audit_key=audit_key,
+            pool_size=pool_size,
+            pooler=pooler,
+            issuer=issuer,
+            opening=opening,
+            limits=settings.time_limits,
+            direct_url=direct_url,
+            apart=apart,
+        )
+
+    own = settings.all_databases_apart.items()
+    apart = {name: opened(each.url, settings.database_pooler, None, {}) for name, each in own}
+    return opened(url, settings.pooler, direct_url, apart)
+
+
 async def migrated(settings: Settings, database: Database, url: str) -> None:
-    """Brings the embedded database to the newest migration; raises Failure where another one is behind."""
+    """Brings the embedded database to the newest migration; raises Failure where another one is behind, or one of what
+    stands apart."""
     try:
         revision = await database.revision()
     except StoreError as error:
@@ -116,3 +143,11 @@ async def migrated(settings: Settings, database: Database, url: str) -> None:
         migrations.upgrade(url)
     elif lack := migrations.migration_problem(revision):
         raise Failure(lack)
+    for name, own in database.apart.items():
+        setting = settings.all_databases_apart[name].setting
+        try:
+            lack = migrations.migration_problem(await own.revision())
+        except StoreError as error:
+            raise Failure(explained(error, setting)) from None
+        if lack:
+            raise Failure(f"{setting}: {lack}")

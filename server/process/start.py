@@ -81,6 +81,7 @@ def _network_problems(settings: Settings) -> Iterator[str]:
 def _plaintext_databases(settings: Settings) -> Iterator[str]:
     """The databases that passwords and all that is kept would travel to in plain text."""
     urls = {"DATABASE_URL": settings.database_url, "BACKROOM_DIRECT_DATABASE_URL": settings.direct_database_url}
+    urls |= {each.setting: each.url for each in settings.all_databases_apart.values()}
     for setting, url in urls.items():
         if url and "database" not in settings.allow_plaintext and (host := in_plain_text(url)):
             yield (

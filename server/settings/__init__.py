@@ -7,7 +7,7 @@ from pydantic import Field
 
 from server.frame.environment import SettingsError, environment, parsed
 from server.frame.environment import names as names_of
-from server.frame.settings import Address, DeclaredSettings, Deployment
+from server.frame.settings import Address, DatabaseApart, DeclaredSettings, Deployment
 from server.modules import MODULES, settings_class
 from server.settings.calling import CallingSettings
 from server.settings.database import DatabaseSettings
@@ -43,6 +43,11 @@ class Settings(DatabaseSettings, ProcessSettings, EdgeSettings, CallingSettings)
         """Where calls are answered beside `grpc_address`, by the settings of the modules that are served."""
         served = (self.of_modules[name].grpc_addresses() for name in self.modules)
         return {name: address for found in served for name, address in found.items()}
+
+    @property
+    def all_databases_apart(self) -> Mapping[str, DatabaseApart]:
+        """Databases of modules' own, by the names of what stands there, also of modules that are not served here."""
+        return {name: each for kind in self.of_modules.values() for name, each in kind.databases_apart().items()}
 
     @property
     def deployment(self) -> Deployment:

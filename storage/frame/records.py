@@ -165,6 +165,18 @@ class Event:
     create_time: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event as the log has it."""
+
+    sequence: int
+    type: str
+    subject_id: UUID
+    data: str = field(repr=False)
+    """JSON."""
+    create_time: datetime
+
+
 EventKey = tuple[str, str]
 """The source of a received event and its sender's id of it."""
 

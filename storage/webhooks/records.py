@@ -89,17 +89,6 @@ class DeliveryFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class LoggedEvent:
-    """An event as the log has it."""
-
-    sequence: int
-    type: str
-    data: str = field(repr=False)
-    """JSON."""
-    create_time: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class ScheduledDelivery:
     """A delivery that is next, and its endpoint."""
 

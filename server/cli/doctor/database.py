@@ -8,6 +8,7 @@ from server.cli.doctor.finding import Finding, State, judged, noticed
 from server.cli.doctor.sealed import master_key
 from server.frame.jobs import MAX_CONNECTIONS as OF_A_WORKER
 from server.frame.outages import POOLER_FIX, described, fix
+from server.frame.settings import DatabaseApart
 from server.settings import Settings
 from storage.database import POOL_SIZE
 from storage.embedded import running_url
@@ -42,16 +43,36 @@ def database(configured: Settings) -> Iterator[Finding]:
     yield _connections(found)
     if configured.direct_database_url and configured.database_url:
         yield _direct(configured.direct_database_url)
+    for each in configured.all_databases_apart.values():
+        yield from _apart(configured, each)
     yield from master_key(configured, url, migrated=found.revision == migrations.head() and not found.lacks_to_serve)
 
 
-def _migration(found: Examination) -> Finding:
+def _apart(configured: Settings, database: DatabaseApart) -> Iterator[Finding]:
+    """A database of what stands apart."""
+    what, setting = f"the database of {database.setting}", database.setting
+    try:
+        found = asyncio.run(examine(database.url, configured.database_pooler, configured.time_limits))
+    except StoreError as error:
+        yield Finding(what, described(error), State.BROKEN, fix(error, setting))
+        return
+    yield _migration(found, what)
+    lacks = _listed(found.lacks_to_serve)
+    if found.issuer not in (None, configured.issuer):
+        yield judged(what, f"belongs to {found.issuer}", f"correct {setting} or BACKROOM_ISSUER")
+    if found.read_only:
+        yield judged(what, found.read_only, f"have {setting} name the primary")
+    if lacks:
+        yield judged(what, f"the role {found.role} lacks {lacks}", "backroom migrate, with BACKROOM_SERVING_ROLE")
+
+
+def _migration(found: Examination, what: str = "database") -> Finding:
     head = migrations.head()
     if found.revision == "":
-        return judged("database", "answers; its migration may not be read", "see the rights to serve")
+        return judged(what, "answers; its migration may not be read", "see the rights to serve")
     behind = found.revision is None or found.revision < head
     state = f"answers, at migration {found.revision or 'none'} of {head}"
-    return judged("database", state, "backroom migrate" if behind else "")
+    return judged(what, state, "backroom migrate" if behind else "")
 
 
 def _environment(belongs_to: str | None, issuer: str) -> Finding:

@@ -1,39 +1,23 @@
 """Who may evaluate by OFREP, and how often."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from time import monotonic
 
 from starlette.requests import Request
 
 from server.flags.ofrep.stream_urls import StreamRight
-from server.frame.addresses import CallerNetwork, Network, caller_networks, is_within
-from server.frame.caller import ANONYMOUS, Caller
-from server.frame.errors import PermissionMissing, RateLimited, TokenInvalid
+from server.frame.addresses import Network, is_within
+from server.frame.caller import ANONYMOUS
+from server.frame.errors import TokenInvalid
 from server.frame.http import HttpCallers
-from server.frame.interceptors.rate_limit import Buckets, Rate
+from server.frame.http_access import Asking, HttpAccess
 from server.frame.module import Authentication
 from storage.errors import StoreError
 from storage.frame.records import NOBODY
 
 PERMISSION = "flags.evaluate"
 _RETRY_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """Who asks, and from where."""
-
-    caller: Caller
-    address: str
-
-    @property
-    def sources(self) -> Sequence[CallerNetwork]:
-        """Whose rate it counts against."""
-        if self.caller.signed_in:
-            return (CallerNetwork(str(self.caller.account_id)),)
-        return caller_networks(self.address)
 
 
 class OfrepAccess:
@@ -53,41 +37,26 @@ class OfrepAccess:
     ) -> None:
         """With 0 calls per second there is no limit."""
         self._authentication = authentication
-        self._callers = callers
         self._open_to = open_to
-        rate = Rate(calls_per_second, max(1, int(2 * calls_per_second)))
-        self._buckets = Buckets(rate, clock) if calls_per_second else None
+        self._access = HttpAccess(callers, PERMISSION, calls_per_second, open_to=open_to, while_away=True, clock=clock)
 
     async def admitted(self, request: Request, call_id: str) -> Asking:
         """Raises TokenInvalid, PermissionMissing, RateLimited, StoreError."""
-        address = self._callers.address_of(request)
-        networks = caller_networks(address)
-        self._take(networks)
-        if is_within(address, self._open_to):
-            return Asking(ANONYMOUS, address)
-        action = f"OFREP {request.method}"
-        caller = await self._callers.caller_of(request, action, call_id, while_away=True)
-        _check(caller)
-        asking = Asking(caller, address)
-        # What is shown in vain costs the network, and what is good its account: many may call from one network.
-        self._charge(networks, -1)
-        self._take(asking.sources)
-        return asking
+        return await self._access.admitted(request, f"OFREP {request.method}", call_id)
 
     def charge(self, asking: Asking, calls: int) -> None:
         """That an answer cost as much as so many calls more."""
-        self._charge(asking.sources, calls)
+        self._access.charge(asking, calls)
 
     async def holder(self, right: StreamRight, request: Request) -> Asking:
         """Who holds a stream's URL, if they still may open one; raises what `admitted` does."""
-        address = self._callers.address_of(request)
-        self._take(caller_networks(address))
+        address = self._access.charged_address(request)
         if right.account_id == NOBODY:
             if not is_within(address, self._open_to):
                 raise TokenInvalid
             return Asking(ANONYMOUS, address)
         caller = await self._authentication.caller_behind(right.account_id, right.issued_for, while_away=True)
-        _check(caller)
+        self._access.check(caller)
         return Asking(caller, address)
 
     async def wait_for_loss(self, asking: Asking) -> None:
@@ -101,21 +70,6 @@ class OfrepAccess:
         while True:
             try:
                 caller = await self._authentication.changed(caller)
-                _check(caller)
+                self._access.check(caller)
             except StoreError:
                 await asyncio.sleep(_RETRY_SECONDS)
-
-    def _charge(self, sources: Sequence[CallerNetwork], calls: int) -> None:
-        if calls and self._buckets is not None:
-            self._buckets.charge(sources, calls)
-
-    def _take(self, sources: Sequence[CallerNetwork]) -> None:
-        if self._buckets is not None and (wait := self._buckets.take_from_all(sources)):
-            raise RateLimited(retry_after=wait)
-
-
-def _check(caller: Caller) -> None:
-    if not caller.signed_in:
-        raise TokenInvalid
-    if not caller.may(PERMISSION):
-        raise PermissionMissing(permission=PERMISSION)

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from server.flags.ofrep.access import Asking, OfrepAccess
+from server.flags.ofrep.access import OfrepAccess
 from server.flags.ofrep.answers import (
     ErrorCode,
     RequestInvalid,
@@ -35,6 +35,7 @@ from server.flags.service.following import CurrentFlags
 from server.frame.entity_tags import etag_of
 from server.frame.errors import DatabaseUnavailable, Internal, Refusal, Stopping
 from server.frame.http import Bodies, body_of, call_id_of, is_known
+from server.frame.http_access import Asking
 from server.frame.log import described
 from server.frame.module import Clock
 from storage.errors import StoreError

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from server.flags.ofrep.access import Asking, OfrepAccess
+from server.flags.ofrep.access import OfrepAccess
 from server.flags.ofrep.answers import failure_of_all, headers_of, status_of
 from server.flags.ofrep.stream_urls import StreamUrls
 from server.flags.rules.snapshots import Snapshot
@@ -19,6 +19,7 @@ from server.flags.service.following import CurrentFlags
 from server.frame.addresses import caller_networks
 from server.frame.errors import DatabaseUnavailable, Internal, Overloaded, Refusal, Stopping
 from server.frame.http import call_id_of, stay_open
+from server.frame.http_access import Asking
 from server.frame.interceptors.shedding import NetworkLimit
 from server.frame.interceptors.stream_guard import StreamGuard
 from server.frame.log import described

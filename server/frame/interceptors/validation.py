@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError, Message
 
 from server.frame.call import Call
 from server.frame.canonical import canonicalized
-from server.frame.contract import BODY_BYTES
+from server.frame.contract import BODY_BYTES, is_judged_one_by_one
 from server.frame.errors import BodyMalformed, FieldInvalid, FieldViolation, MessageTooLarge, Refusal
 from server.frame.interceptors.base import Behavior, Method
 
@@ -193,6 +193,8 @@ def _nul_paths(message: Message, prefix: str = "") -> list[str]:
     paths: list[str] = []
     for field, value in message.ListFields():
         path = f"{prefix}{field.name}"
+        if field.is_repeated and is_judged_one_by_one(field):
+            continue
         if field.is_repeated and isinstance(value, Mapping):
             # The path alone is named: the keys are the caller's own text.
             paths += [path] if any(_holds_nul(each) for pair in value.items() for each in pair) else []

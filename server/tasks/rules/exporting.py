@@ -1,28 +1,21 @@
 """Tasks as CSV."""
 
-import csv
-import io
 from collections.abc import Sequence
 from datetime import datetime
 
+from server.frame import csv_text
 from storage.tasks.records import Task
 
 COLUMNS = (
     *("key", "title", "state", "priority", "assignee_id", "due_time", "labels", "parent_id", "blocked_by_ids"),
     *("custom_values", "creator_id", "create_time", "update_time", "description", "task_id", "project_id"),
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet takes for the beginning of a formula, or passes over before one."""
 
 
 def csv_of(tasks: Sequence[Task], *, header: bool) -> bytes:
-    """Rows as RFC 4180 has them, in UTF-8; before a text that could be a formula there is an apostrophe."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    if header:
-        writer.writerow(COLUMNS)
-    writer.writerows([_harmless(cell) for cell in _cells(task)] for task in tasks)
-    return out.getvalue().encode()
+    """A row for each; before a text that could be a formula there is an apostrophe."""
+    rows = [[csv_text.harmless(cell) for cell in _cells(task)] for task in tasks]
+    return csv_text.csv_of([COLUMNS, *rows] if header else rows)
 
 
 def _cells(task: Task) -> Sequence[str]:
@@ -37,7 +30,3 @@ def _cells(task: Task) -> Sequence[str]:
 
 def _time(time: datetime | None) -> str:
     return time.isoformat() if time else ""
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell

@@ -8,8 +8,8 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 from server.frame.events import EventType
 from server.webhooks.permissions import MANAGE
-from storage.frame.records import Event
-from storage.webhooks.records import Delivery, DeliveryState, Endpoint, LoggedEvent
+from storage.frame.records import Event, LoggedEvent
+from storage.webhooks.records import Delivery, DeliveryState, Endpoint
 
 TEST = "webhook.test"
 DISABLED = "webhook.endpoint_disabled"

@@ -4,6 +4,7 @@ from storage.frame.repository.account_deletions import AccountDeletionReader, Ac
 from storage.frame.repository.audit import AuditReader, AuditRepository
 from storage.frame.repository.chain import AuditChainReader, AuditChainRepository
 from storage.frame.repository.environment import EnvironmentReader, EnvironmentRepository
+from storage.frame.repository.event_log import EventLogReader
 from storage.frame.repository.events import EventRepository
 from storage.frame.repository.inbox import InboxReader, InboxRepository
 from storage.frame.repository.jobs import JobReader, JobRepository
@@ -19,6 +20,7 @@ __all__ = [
     "AuditRepository",
     "EnvironmentReader",
     "EnvironmentRepository",
+    "EventLogReader",
     "EventRepository",
     "InboxReader",
     "InboxRepository",

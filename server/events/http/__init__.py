@@ -1,0 +1,1 @@
+"""What events has on the HTTP side."""

@@ -1,0 +1,1 @@
+"""events' messages to plain values, and back."""

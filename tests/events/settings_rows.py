@@ -1,0 +1,11 @@
+"""What the tests of the settings are told of events."""
+
+from tests.cli.settings_rows import Row
+
+ROWS = {
+    "BACKROOM_EVENTS_DATABASE_URL": Row("postgresql://u:p@h/events", malformed=("mysql://h/events",)),
+    "BACKROOM_EVENTS_FROM_MODULES": Row(
+        "commerce , tasks", read="('commerce', 'tasks')", malformed=("identity", "orders")
+    ),
+    "BACKROOM_EVENTS_REQUESTS_PER_SECOND": Row("7.5", malformed=("-1", "nan")),
+}
