@@ -1,0 +1,1 @@
+"""Files: nothing is served that was not scanned; an upload resumes."""
