@@ -4,10 +4,14 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
+
+PART_BYTES = 256 * 1024
+"""Of what is read, at most so much at once."""
 
 
 class BlobMissing(Exception):
-    """The storage has no object by this key, or one that is shorter than was said."""
+    """The storage has no object by this key, or one that is shorter than it should be."""
 
 
 class BlobsUnavailable(Exception):
@@ -24,6 +28,11 @@ class Blob:
     """When it was written, by the storage's own clock."""
 
 
+def new_key(object_id: UUID) -> str:
+    """The key of a new object: under one of 256 prefixes, so that no folder has too many."""
+    return f"objects/{object_id.hex[-2:]}/{object_id}"
+
+
 class Blobs(Protocol):
     """A storage of objects, each of which is written once, whole or not at all, and never changed.
 
@@ -38,21 +47,26 @@ class Blobs(Protocol):
         """
         ...
 
+    async def join(self, key: str, parts: Sequence[str]) -> int:
+        """The same of other objects, one behind the other; raises BlobMissing."""
+        ...
+
     def read(self, key: str, offset: int, length: int) -> AsyncIterator[bytes]:
-        """Exactly so many bytes of an object from an offset on, in parts of up to 256 KiB; raises BlobMissing."""
+        """Exactly so many bytes of an object from an offset on, in parts of up to PART_BYTES; raises BlobMissing."""
         ...
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Deletes objects; those that there are not count as deleted."""
         ...
 
-    def list(self, prefix: str) -> AsyncIterator[Sequence[Blob]]:
-        """All objects whose keys begin so, in pages; those that come or go meanwhile may be among them or not."""
+    def list(self) -> AsyncIterator[Sequence[Blob]]:
+        """All objects in pages, also what was left of such as were never finished; what comes or goes meanwhile may be
+        among them or not."""
         ...
 
-    async def link(self, key: str, *, seconds: int, content_type: str, disposition: str) -> str | None:
-        """A URL by which anyone can get an object for so long, answered with these headers; None where the storage
-        cannot."""
+    async def link(self, key: str, seconds: int) -> str | None:
+        """A URL by which anyone can get an object for so long, as an attachment of no known type; None where the
+        storage has none."""
         ...
 
     async def close(self) -> None:
