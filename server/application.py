@@ -87,6 +87,7 @@ class Application:
             event_types=_together(each.event_types for each in manifests.values()),
             takers=_together(each.takers for each in manifests.values()),
             personal_data=cache(lambda: personal_data_of(database, manifests)),
+            deployment=settings.deployment,
         )
         self._modules = [manifests[name].build(shared, settings.of_modules[name]) for name in settings.modules]
         self.services = [service for module in self._modules for service in module.services]

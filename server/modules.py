@@ -20,6 +20,7 @@ MODULES = (
     "bookings",
     "tasks",
     "articles",
+    "files",
 )
 """By their folders in `server/`; in each, `module.py` has the manifest, and `settings.py`, where there is one, a
 class by the module's name, such as CommerceSettings."""

@@ -71,6 +71,7 @@ class Services(Generic[Channel]):
     bookings = Service(stubs.BookingServiceStub)
     tasks = Service(stubs.TaskServiceStub)
     articles = Service(stubs.ArticleServiceStub)
+    files = Service(stubs.FileServiceStub)
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel

@@ -1,1 +1,1 @@
-"""Files: nothing is served that was not scanned; an upload resumes."""
+"""Files: uploaded over lines that break, and served once a scan found them clean."""

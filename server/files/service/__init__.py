@@ -1,0 +1,1 @@
+"""files' use cases: uploads, files, and scans."""
