@@ -8,6 +8,8 @@ from math import ceil
 from time import perf_counter
 
 import structlog
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from uuid_utils import uuid4
@@ -24,6 +26,7 @@ from storage.errors import StoreError
 from storage.frame.records import NOBODY, ChangeContext
 
 API_KEY_HEADER = "x-api-key"
+_PREFLIGHT_SECONDS = 600
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -141,6 +144,15 @@ def stay_open(request: Request) -> bool:
     return allow is None or allow()
 
 
+def take_body(request: Request) -> bool:
+    """Lets a body of any size take as long as it likes, and its answer; False where too many do.
+
+    Whoever reads it ends a client that sends nothing, or reads nothing, for long.
+    """
+    allow = request.scope.get("state", {}).get("take_body")
+    return allow is None or allow()
+
+
 async def body_of(request: Request, limit_bytes: int) -> bytes | None:
     """The whole body; None where it is too large, of which no more is read than it takes to see that."""
     announced = request.headers.get("content-length", "")
@@ -185,3 +197,17 @@ class Bodies:
     def _end(self, place: asyncio.Timeout) -> None:
         del self._places[place]
         place.reschedule(asyncio.get_running_loop().time())
+
+
+def for_origins(
+    origins: Sequence[str], *, methods: Sequence[str], takes: Sequence[str], shows: Sequence[str]
+) -> Middleware:
+    """Lets pages of these origins, and of no others, send these headers and read those."""
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=methods,
+        allow_headers=takes,
+        expose_headers=shows,
+        max_age=_PREFLIGHT_SECONDS,
+    )
