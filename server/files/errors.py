@@ -104,3 +104,10 @@ class ScannerMissing(Refusal):
     """This server has no scanner: set BACKROOM_FILES_SCANNER."""
 
     code = Code.FAILED_PRECONDITION
+
+
+class ScannerNotResponding(Refusal):
+    """The scanner does not respond: try again."""
+
+    code = Code.UNAVAILABLE
+    retry_after = 5.0

@@ -1,6 +1,6 @@
 """The storage port: where the bytes of files are, by keys that the database has."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -51,7 +51,7 @@ class Blobs(Protocol):
         """The same of other objects, one behind the other; raises BlobMissing."""
         ...
 
-    def read(self, key: str, offset: int, length: int) -> AsyncIterator[bytes]:
+    def read(self, key: str, offset: int, length: int) -> AsyncGenerator[bytes, None]:
         """Exactly so many bytes of an object from an offset on, in parts of up to PART_BYTES; raises BlobMissing."""
         ...
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -64,7 +64,7 @@ class FolderBlobs:
             await self._run(writing.abandon)
             raise
 
-    async def read(self, key: str, offset: int, length: int) -> AsyncIterator[bytes]:
+    async def read(self, key: str, offset: int, length: int) -> AsyncGenerator[bytes, None]:
         file = await self._run(_open, self._root / key)
         following: asyncio.Task[list[bytes]] | None = None
         try:

@@ -1,7 +1,7 @@
 """Objects in an S3-compatible storage."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -101,7 +101,7 @@ class S3Blobs:
 
         return await self.write(key, following())
 
-    async def read(self, key: str, offset: int, length: int) -> AsyncIterator[bytes]:
+    async def read(self, key: str, offset: int, length: int) -> AsyncGenerator[bytes, None]:
         following: asyncio.Task[memoryview] | None = None
         try:
             while length > 0:

@@ -22,13 +22,17 @@ def check_may_see(file: File | None, caller: Caller) -> File:
 
 
 def check_may_delete(file: File | None, caller: Caller) -> File:
-    """The file; raises FileNotFound, NotTheOwner, LegalHold."""
+    """The file; raises FileNotFound, NotTheOwner."""
     found = check_may_see(file, caller)
     if found.owner_id != caller.account_id and not caller.may(MANAGE):
         raise NotTheOwner(permission=MANAGE)
-    if found.legal_hold:
-        raise LegalHold
     return found
+
+
+def check_not_held(file: File) -> None:
+    """Raises LegalHold."""
+    if file.legal_hold:
+        raise LegalHold
 
 
 def check_uploads(file: File | None, caller: Caller) -> File:

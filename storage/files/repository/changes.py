@@ -63,8 +63,13 @@ def _change(row: Row[Any]) -> FileChange:
 def _verdict(data: Any) -> Verdict | None:
     if data is None:
         return None
-    said = (data[name] for name in ("scanner", "signatures", "detail"))
-    return Verdict(Outcome(data["outcome"]), *said, datetime.fromisoformat(data["create_time"]))
+    return Verdict(
+        outcome=Outcome(data["outcome"]),
+        scanner=data["scanner"],
+        signatures=data["signatures"],
+        detail=data["detail"],
+        create_time=datetime.fromisoformat(data["create_time"]),
+    )
 
 
 def _time(text: str | None) -> datetime | None:

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
-from storage.base import Reader, Records, Repository
+from storage.base import AnyRow, Reader, Records, Repository
 from storage.files.records import Piece, Upload
 from storage.files.repository.rows import FILES
 from storage.files.tables import files, pieces, uploads
@@ -76,7 +76,7 @@ def _values(upload: Upload) -> dict[str, Any]:
     }
 
 
-def _upload(row: Row[Any] | None) -> Upload | None:
+def _upload(row: AnyRow | None) -> Upload | None:
     if row is None:
         return None
     return Upload(FILES.one(row), row.received_bytes, row.piece_count, row.upload_expire_time)
