@@ -11,9 +11,10 @@ import pytest
 
 from server.files.scanning import Findings, Scanner, ScannerUnavailable
 from server.files.scanning.clamd import Clamd
-from server.files.scanning.configured import NoScanner, checked_scanner, scanner_of
+from server.files.scanning.configured import NoScanner, scanner_of
 from server.files.scanning.content_types import content_type
 from server.files.scanning.expanding import Expanding
+from server.files.scanning.place import checked_scanner
 from server.files.scanning.replies import outcome_of
 from storage.files.records import Outcome
 from tests.files.images import drawn

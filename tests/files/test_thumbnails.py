@@ -9,19 +9,19 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from server.files.thumbnails import NoThumbnail, Thumbnails
+from server.files.thumbnails import NoThumbnail, ThumbnailMaker
 from server.files.thumbnails.work import Ending
 from tests.files.images import HOSTILE, drawn, turned
 
 
 @pytest.fixture
-async def thumbnails() -> AsyncIterator[Thumbnails]:
-    opened = Thumbnails()
+async def thumbnails() -> AsyncIterator[ThumbnailMaker]:
+    opened = ThumbnailMaker()
     yield opened
     await opened.processes.close()
 
 
-async def ending(thumbnails: Thumbnails, content: bytes, edge: int = 32) -> Ending:
+async def ending(thumbnails: ThumbnailMaker, content: bytes, edge: int = 32) -> Ending:
     """How an image ends; a thumbnail is checked to be one."""
     try:
         made = await thumbnails.make(content, edge)
@@ -35,7 +35,7 @@ async def ending(thumbnails: Thumbnails, content: bytes, edge: int = 32) -> Endi
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
 @pytest.mark.parametrize("edge", [16, 40, 4096])
-async def test_an_image_becomes_a_webp_that_is_no_larger(thumbnails: Thumbnails, kind: str, edge: int) -> None:
+async def test_an_image_becomes_a_webp_that_is_no_larger(thumbnails: ThumbnailMaker, kind: str, edge: int) -> None:
     made = await thumbnails.make(drawn(kind, 64, 48), edge)
     longest = min(edge, 64)
     assert (made.width, made.height) == (longest, longest * 3 // 4)
@@ -46,14 +46,14 @@ async def test_an_image_becomes_a_webp_that_is_no_larger(thumbnails: Thumbnails,
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "RGBA", "CMYK", "LA"])
-async def test_every_kind_of_color_is_shown(thumbnails: Thumbnails, mode: str) -> None:
+async def test_every_kind_of_color_is_shown(thumbnails: ThumbnailMaker, mode: str) -> None:
     kind = "JPEG" if mode == "CMYK" else "PNG"
     assert await ending(thumbnails, drawn(kind, 300, 200, mode=mode)) is Ending.MADE
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 async def test_an_image_is_upright_and_says_nothing_of_where_it_was_taken(
-    thumbnails: Thumbnails, orientation: int
+    thumbnails: ThumbnailMaker, orientation: int
 ) -> None:
     made = await thumbnails.make(turned(orientation), 32)
     assert (made.width < made.height) == (orientation >= 5)
@@ -74,7 +74,7 @@ def test_there_are_fifty_hostile_images() -> None:
 
 
 @pytest.mark.slow
-async def test_each_hostile_image_ends_as_it_is_said_to_and_the_process_lives(thumbnails: Thumbnails) -> None:
+async def test_each_hostile_image_ends_as_it_is_said_to_and_the_process_lives(thumbnails: ThumbnailMaker) -> None:
     """One process takes them all, but where it must be ended; a good image is shown after each."""
     good = drawn("PNG")
     wrong = []
@@ -86,7 +86,7 @@ async def test_each_hostile_image_ends_as_it_is_said_to_and_the_process_lives(th
     assert not wrong
 
 
-async def test_a_process_that_is_killed_is_replaced(thumbnails: Thumbnails) -> None:
+async def test_a_process_that_is_killed_is_replaced(thumbnails: ThumbnailMaker) -> None:
     good = drawn("PNG")
     assert await ending(thumbnails, good) is Ending.MADE
     (idle,) = thumbnails.processes._idle
@@ -95,7 +95,7 @@ async def test_a_process_that_is_killed_is_replaced(thumbnails: Thumbnails) -> N
     assert [each.pid for each in thumbnails.processes._idle] != [idle.pid]
 
 
-async def test_many_at_once_wait_for_two_processes(thumbnails: Thumbnails) -> None:
+async def test_many_at_once_wait_for_two_processes(thumbnails: ThumbnailMaker) -> None:
     made = await asyncio.gather(*(ending(thumbnails, drawn("JPEG", 400, 300)) for _ in range(20)))
     assert {*made} == {Ending.MADE}
     assert len(thumbnails.processes._idle) <= 2

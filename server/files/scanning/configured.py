@@ -1,16 +1,13 @@
 """The scanner that the settings name."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 from server.files.scanning import Findings, Scanner
 from server.files.scanning.clamd import Clamd, Connection
 from server.files.scanning.content_types import HEAD_BYTES, content_type
-from server.frame.settings import Address
+from server.files.scanning.place import NONE, clamd_place
 from storage.files.records import Outcome
-
-NONE = "none"
-_CLAMD = "clamd:"
 
 
 class NoScanner:
@@ -36,24 +33,11 @@ def scanner_of(setting: str, max_bytes: int) -> Scanner | None:
         return None
     if setting == NONE:
         return NoScanner()
-    return Clamd(_way_to(setting), max_bytes)
+    place = clamd_place(setting)
 
+    async def connect() -> Connection:
+        if place.address is None:
+            return await asyncio.open_unix_connection(place.path)
+        return await asyncio.open_connection(place.address.host, place.address.port)
 
-def checked_scanner(setting: str) -> str:
-    """A setting that names a scanner, or nothing; raises ValueError."""
-    scanner_of(setting, 1)
-    return setting
-
-
-def _way_to(setting: str) -> Callable[[], Awaitable[Connection]]:
-    kind, place = setting[: len(_CLAMD)], setting[len(_CLAMD) :]
-    if kind == _CLAMD and place.startswith("/"):
-        return lambda: asyncio.open_unix_connection(place)
-    if kind == _CLAMD:
-        try:
-            address = Address(place)
-        except ValueError:
-            pass
-        else:
-            return lambda: asyncio.open_connection(address.host, address.port)
-    raise ValueError("must be none, clamd:/run/clamav/clamd.ctl or clamd:127.0.0.1:3310")
+    return Clamd(connect, max_bytes)

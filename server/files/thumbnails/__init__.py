@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from server.files.thumbnails.work import MAX_IMAGE_BYTES, Ending, answer_of, request_of
 from server.frame.processes import Processes
 
-__all__ = ["MAX_IMAGE_BYTES", "NoThumbnail", "Thumbnail", "Thumbnails"]
+__all__ = ["IMAGE_TYPES", "MAX_IMAGE_BYTES", "NoThumbnail", "Thumbnail", "ThumbnailMaker"]
+
+IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 
 
 class NoThumbnail(Exception):
@@ -25,7 +27,7 @@ class Thumbnail:
     height: int
 
 
-class Thumbnails:
+class ThumbnailMaker:
     """Makes thumbnails within bounds of memory, time and pixels."""
 
     def __init__(self) -> None:

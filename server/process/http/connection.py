@@ -47,7 +47,9 @@ class Connection(H11Protocol):
         request_within: float = REQUEST_SECONDS,
     ) -> None:
         """`awaited` has the connections whose request is due, the oldest first."""
-        super().__init__(config, state, {"stay_open": self._stay_open, "take_body": self._take_body})
+        super().__init__(
+            config, state, {"stay_open": self._stay_open, "take_body": self._take_body, "give_up": self.give_up}
+        )
         self._lasting = lasting
         self.conn = Parser()
         self._awaited = awaited
