@@ -64,7 +64,7 @@ def http_routes(
     methods = ["OPTIONS", "HEAD", "POST", "PATCH", "DELETE"]
     upload_paths = (UPLOADS, BY_LINK + "/{link}", CONTINUED + "/{right}", UPLOADS + "/{file_id}")
     return [
-        Route(DOWNLOADS + "/{link}", found, methods=["GET", "HEAD"], middleware=[reading]),
+        Route(DOWNLOADS + "/{link}", found, methods=["GET", "HEAD", "OPTIONS"], middleware=[reading]),
         *(Route(path, taken, methods=methods, middleware=[writing]) for path in upload_paths),
     ]
 

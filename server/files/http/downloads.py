@@ -70,6 +70,8 @@ class Downloads:
         """Raises TokenInvalid, RateLimited, FileNotFound, FileNotServed, StorageUnavailable, Overloaded."""
         if wait := self._buckets.take_from_all(caller_networks(self._callers.address_of(request))):
             raise RateLimited(retry_after=wait)
+        if request.method == "OPTIONS":  # what a browser asks of another origin's page was answered before
+            return Response(status_code=204, headers={"allow": "GET, HEAD, OPTIONS"})
         link = self._links.download(request.path_params["link"], self._now())
         listed, content = await self._files.served_to_anyone(link.file_id)
         if link.thumbnail_pixels:
