@@ -18,7 +18,7 @@ def tasks(scanning: Scanning, sweeping: Sweeping) -> Sequence[Task]:
     return (
         Task(SCAN, scan, queue=SCANS, concurrency=_SCANS_AT_ONCE),
         # What a dead worker left, or what waits for a scanner that was away.
-        Task("files.scan_due", scanning.scan_due, every="* * * * * */10", queue=SCANS, concurrency=_SCANS_AT_ONCE),
+        Task("files.scan_due", scanning.scan_due, every="* * * * * */10"),
         Task("files.request_changed", scanning.request_changed, every="*/10 * * * * 20"),
         Task(TELL, scanning.tell),
         Task(EXPIRE, sweeping.expire_files, every="* * * * * 10"),

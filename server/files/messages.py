@@ -1,7 +1,6 @@
 """files' messages to plain values, and back."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from uuid import UUID
 
 from google_crc32c import value
 
@@ -40,7 +39,7 @@ async def chunks(
     number = 1
     async for message in others:
         number += 1
-        if message.file_id not in ("", first.file_id):
+        if message.file_id != first.file_id:
             raise FieldInvalid.of("file_id", "must be the same in all messages of a stream").at_message(number)
         yield _chunk(message)
 
@@ -99,10 +98,3 @@ def edge_pixels(size: files_pb2.ThumbnailSize.ValueType) -> int:
 
 def part(offset: int, data: bytes) -> pb.DownloadFileResponse:
     return pb.DownloadFileResponse(offset=offset, data=data, crc32c=value(data))
-
-
-def uploads_id(request: pb.WriteChunksRequest | None) -> UUID:
-    """Which upload a stream is of; raises FieldInvalid where its first message does not say it."""
-    if request is None or not request.file_id:
-        raise FieldInvalid.of("file_id", "is required in the first message of a stream").at_message(1)
-    return UUID(request.file_id)

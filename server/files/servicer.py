@@ -11,6 +11,7 @@ from server.files.links import Links
 from server.files.rules.links import VALID_MINUTES
 from server.files.service import Files, Receiving, Scanning, Thumbnails, UploadLinks, Uploads
 from server.frame.call import Call
+from server.frame.errors import FieldInvalid
 from server.frame.paging import page_of
 from server.frame.resuming import watch_of
 from server.frame.wire import optional_uuid
@@ -48,9 +49,9 @@ class FileServicer(file_service_pb2_grpc.FileServiceServicer):
     ) -> pb.WriteChunksResponse:
         call.sent_bytes_a_call = _CHUNKS_A_CALL
         first = await anext(request_iterator, None)
-        file_id = messages.uploads_id(first)
-        assert first is not None  # noqa: S101 - it names the upload
-        chunks = messages.chunks(first, request_iterator)
+        if first is None:
+            raise FieldInvalid.of("file_id", "is required: the stream has no message")
+        chunks, file_id = messages.chunks(first, request_iterator), UUID(first.file_id)
         upload = await self._receiving.receive(call.caller, file_id, chunks, call.change_context())
         return pb.WriteChunksResponse(upload=messages.upload(upload))
 

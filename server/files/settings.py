@@ -41,7 +41,7 @@ class FilesSettings(DeclaredSettings):
         "BACKROOM_FILES_S3_SECRET_KEY", "", "the access key's secret", unset="the same", secret=True
     )
     files_largest_bytes: int = setting(
-        "BACKROOM_FILES_LARGEST_BYTES", 10 * _GIB, "how large a file may be, in bytes", ge=1, le=2**46
+        "BACKROOM_FILES_LARGEST_BYTES", 10 * _GIB, "how large a file may be, in bytes", ge=1, le=2**36
     )
     files_quota_bytes: int = setting(
         "BACKROOM_FILES_QUOTA_BYTES", _GIB, "how much an account may store, in bytes", ge=0, le=2**60

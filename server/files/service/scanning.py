@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -58,21 +58,28 @@ class Scanning:
         self._scanner = scanner
         self._now = now
         self._new_id = new_id
+        self._scanning_due = False
         self._outage = Outage(logger, "scanner_unavailable", "scanner_available")
         self._scanned = Counter(
             "backroom_files_scanned", "Contents scanned, by what was found", ["outcome"], registry=registry
         )
 
     async def scan_due(self) -> None:
-        """Scans what is due, also what a dead worker left."""
-        while True:
-            async with self._store.reading() as reading:
-                due = await reading.contents.list_due(self._now(), _AT_ONCE)
-            for sha256 in due:
-                if not await self.scan(sha256):
-                    return
-            if len(due) < _AT_ONCE:
-                return
+        """Scans what is due, one after the other: also what a dead worker left, or what waited for the scanner."""
+        if self._scanner is None or self._scanning_due:  # by the call before this one, which took longer
+            return
+        self._scanning_due = True
+        try:
+            while due := await self._find_due():
+                for sha256 in due:
+                    if not await self.scan(sha256):
+                        return
+        finally:
+            self._scanning_due = False
+
+    async def _find_due(self) -> Sequence[str]:
+        async with self._store.reading() as reading:
+            return await reading.contents.list_due(self._now(), _AT_ONCE)
 
     async def scan(self, sha256: str) -> bool:
         """Scans a content that is due and that nobody else scans; False where the scanner or the storage is away.
