@@ -25,7 +25,7 @@ class UploadLinks:
             until = int((self._now() + timedelta(minutes=minutes)).timestamp())
             return UploadLink(caller.account_id, largest_bytes, until)
 
-        return await once(self._store, context, UPLOAD_LINK, act, f"files_quota/{caller.account_id}")
+        return await once(self._store, context, UPLOAD_LINK, act, f"upload_link/{caller.account_id}")
 
     async def lender(self, account_id: UUID) -> Caller:
         """The account that a link is of; raises TokenInvalid where that may upload no longer."""
