@@ -60,7 +60,7 @@ LAWS: Sequence[Law] = (
         """
         SELECT contents.sha256 FROM files.contents LEFT JOIN files.verdicts
             ON verdicts.sha256 = contents.sha256 AND verdicts.create_time = contents.verdict_time
-        WHERE outcome IS NOT NULL AND verdicts.id IS NULL
+        WHERE contents.outcome IS NOT NULL AND verdicts.id IS NULL
         UNION ALL
         SELECT key FROM (
             SELECT key FROM files.contents UNION ALL SELECT key FROM files.pieces
