@@ -15,6 +15,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 load_profiles()
 
 pytest_plugins = [
+    "tests.fixtures.clamd",
     "tests.fixtures.pgbouncer",
     "tests.fixtures.postgres",
     "tests.fixtures.servers",

@@ -14,6 +14,12 @@ from storage.files.records import FileFilter, FileState, ListedFile, Outcome, Up
 
 _STATES = EnumNames(FileState, files_pb2.FileState)
 _OUTCOMES = EnumNames(Outcome, files_pb2.Outcome)
+_MEDIUM_PIXELS = 512
+_EDGE_PIXELS = {
+    files_pb2.THUMBNAIL_SIZE_SMALL: 128,
+    files_pb2.THUMBNAIL_SIZE_MEDIUM: _MEDIUM_PIXELS,
+    files_pb2.THUMBNAIL_SIZE_LARGE: 1280,
+}
 
 
 def draft(request: pb.CreateUploadRequest) -> UploadDraft:
@@ -84,6 +90,10 @@ def upload(kept: Upload) -> files_pb2.Upload:
         received_bytes=kept.received_bytes,
         expire_time=timestamp(kept.expire_time),
     )
+
+
+def edge_pixels(size: files_pb2.ThumbnailSize.ValueType) -> int:
+    return _EDGE_PIXELS.get(size, _MEDIUM_PIXELS)
 
 
 def part(offset: int, data: bytes) -> pb.DownloadFileResponse:

@@ -14,11 +14,24 @@ def build(shared: Shared, settings: FilesSettings) -> Module:
     """Imports what it is made of here: a process that does not serve files has neither its code nor its contract."""
     from backroom.files.v1 import file_service_pb2, file_service_pb2_grpc
     from server.files.blobs.configured import blobs_of
+    from server.files.http import http_routes
     from server.files.jobs import tasks
-    from server.files.links import DownloadLinks
+    from server.files.links import Links
     from server.files.rules.receiving import Quotas
-    from server.files.service import Assembling, Digests, Files, Receiving, Scanning, Sweeping, Uploads
+    from server.files.scanning.configured import scanner_of
+    from server.files.service import (
+        Assembling,
+        Digests,
+        Files,
+        Receiving,
+        Scanning,
+        Sweeping,
+        Thumbnails,
+        UploadLinks,
+        Uploads,
+    )
     from server.files.servicer import FileServicer
+    from server.files.thumbnails import ThumbnailMaker
     from storage.files.store import FILES
 
     store, now, new_id = shared.database.store(FILES), shared.now, shared.new_id
@@ -42,11 +55,15 @@ def build(shared: Shared, settings: FilesSettings) -> Module:
         shared.authentication.permissions_of,
         now,
         quotas=quotas,
-        serve_unscannable=settings.files_serve_unscannable,
+        serve_unscannable=settings.serves_unscannable,
     )
-    scanning = Scanning(store, blobs, None, now, new_id, shared.logger, shared.registry)
+    scanner = scanner_of(settings.files_scanner, settings.files_scanner_max_bytes)
+    scanning = Scanning(store, blobs, scanner, now, new_id, shared.logger, shared.registry)
     sweeping = Sweeping(store, blobs, now, shared.logger, shared.registry)
-    servicer = FileServicer(uploads, receiving, files, scanning, DownloadLinks(shared.master_keys))
+    maker, links = ThumbnailMaker(), Links(shared.master_keys)
+    thumbnails = Thumbnails(files, blobs, maker)
+    upload_links = UploadLinks(store, shared.authentication.permissions_of, now)
+    servicer = FileServicer(uploads, receiving, files, scanning, thumbnails, upload_links, links)
 
     async def close_digests() -> None:
         digests.close()
@@ -54,8 +71,18 @@ def build(shared: Shared, settings: FilesSettings) -> Module:
     return Module(
         services=(Service(file_service_pb2, file_service_pb2_grpc, servicer),),
         tasks=tasks(scanning, sweeping),
+        routes=http_routes(
+            shared,
+            settings,
+            links,
+            files=files,
+            uploads=uploads,
+            receiving=receiving,
+            thumbnails=thumbnails,
+            upload_links=upload_links,
+        ),
         feeds=(files.feed,),
-        closing=(receiving.close, assembling.close, close_digests, blobs.close),
+        closing=(receiving.close, assembling.close, close_digests, maker.processes.close, blobs.close),
     )
 
 

@@ -7,10 +7,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from backroom.files.v1 import file_service_pb2 as pb
 from backroom.files.v1 import file_service_pb2_grpc
 from server.files import messages
-from server.files.errors import ThumbnailNotFound
-from server.files.links import DownloadLinks
+from server.files.links import Links
 from server.files.rules.links import VALID_MINUTES
-from server.files.service import Files, Receiving, Scanning, Uploads
+from server.files.service import Files, Receiving, Scanning, Thumbnails, UploadLinks, Uploads
 from server.frame.call import Call
 from server.frame.errors import FieldInvalid
 from server.frame.paging import page_of
@@ -23,12 +22,21 @@ _CHUNKS_A_CALL = 512 * 1024
 
 class FileServicer(file_service_pb2_grpc.FileServiceServicer):
     def __init__(
-        self, uploads: Uploads, receiving: Receiving, files: Files, scanning: Scanning, links: DownloadLinks
+        self,
+        uploads: Uploads,
+        receiving: Receiving,
+        files: Files,
+        scanning: Scanning,
+        thumbnails: Thumbnails,
+        upload_links: UploadLinks,
+        links: Links,
     ) -> None:
         self._uploads = uploads
         self._receiving = receiving
         self._files = files
         self._scanning = scanning
+        self._thumbnails = thumbnails
+        self._upload_links = upload_links
         self._links = links
 
     async def CreateUpload(self, request: pb.CreateUploadRequest, call: Call) -> pb.CreateUploadResponse:
@@ -103,16 +111,24 @@ class FileServicer(file_service_pb2_grpc.FileServiceServicer):
         return pb.SetQuotaResponse()
 
     async def GetThumbnail(self, request: pb.GetThumbnailRequest, call: Call) -> pb.GetThumbnailResponse:
-        await self._files.served(call.caller, UUID(request.file_id))
-        raise ThumbnailNotFound
+        edge_pixels = messages.edge_pixels(request.size)
+        found = await self._thumbnails.get(call.caller, UUID(request.file_id), edge_pixels)
+        return pb.GetThumbnailResponse(data=found.webp, width=found.width, height=found.height)
 
     async def CreateDownloadLink(
         self, request: pb.CreateDownloadLinkRequest, call: Call
     ) -> pb.CreateDownloadLinkResponse:
         file_id, minutes = UUID(request.file_id), request.valid_minutes or VALID_MINUTES
-        link = await self._files.link(call.caller, file_id, minutes, call.change_context(request))
+        context = call.change_context(request)
+        link = await self._files.link(call.caller, file_id, minutes, request.thumbnail_pixels, context)
         expire_time = Timestamp(seconds=link.until)
-        return pb.CreateDownloadLinkResponse(path=self._links.path(link), expire_time=expire_time)
+        return pb.CreateDownloadLinkResponse(path=self._links.download_path(link), expire_time=expire_time)
+
+    async def CreateUploadLink(self, request: pb.CreateUploadLinkRequest, call: Call) -> pb.CreateUploadLinkResponse:
+        minutes, context = request.valid_minutes or VALID_MINUTES, call.change_context(request)
+        link = await self._upload_links.make(call.caller, request.largest_bytes, minutes, context)
+        expire_time = Timestamp(seconds=link.until)
+        return pb.CreateUploadLinkResponse(path=self._links.upload_path(link), expire_time=expire_time)
 
     async def RescanFiles(self, request: pb.RescanFilesRequest, call: Call) -> pb.RescanFilesResponse:
         file_id, context = optional_uuid(request.file_id), call.change_context(request)

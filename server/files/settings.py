@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 from pydantic import field_validator
 
+from server.files.scanning.place import NONE, checked_scanner
+from server.frame.environment import read_origins
 from server.frame.settings import DeclaredSettings, setting
 
 _S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]*)?")
@@ -63,6 +65,50 @@ class FilesSettings(DeclaredSettings):
         False,
         "whether files are served of which the scanner cannot tell whether they are clean, such as very large ones",
     )
+    files_scanner: str = setting(
+        "BACKROOM_FILES_SCANNER",
+        "",
+        "what scans files: ClamAV's daemon at a socket, `clamd:/run/clamav/clamd.ctl`, or at an address,"
+        " `clamd:clamav:3310`; or `none`, with which files are served that nobody scanned",
+        unset="files wait for a scanner, and none is served",
+        example="clamd:/run/clamav/clamd.ctl",
+        page="docs/files.md",
+    )
+    files_scanner_max_bytes: int = setting(
+        "BACKROOM_FILES_SCANNER_MAX_BYTES",
+        25 * 1024**2,
+        "how large a file the scanner takes, in bytes: ClamAV's MaxFileSize and StreamMaxLength, or less; larger ones"
+        " are unscannable",
+        ge=1,
+        le=2**31 - 1,
+    )
+    files_cors_origins: tuple[str, ...] = setting(
+        "BACKROOM_FILES_CORS_ORIGINS",
+        (),
+        "the origins of web pages that may upload and download files over HTTP, with commas between",
+        unset="none",
+        example="https://shop.example.com",
+    )
+    files_redirect: bool = setting(
+        "BACKROOM_FILES_REDIRECT",
+        False,
+        "whether download links lead to the storage itself where that is S3-compatible, instead of through this server",
+    )
+
+    @property
+    def serves_unscannable(self) -> bool:
+        """Where nothing is scanned, as a setting says by name, nothing else would ever be served."""
+        return self.files_serve_unscannable or self.files_scanner == NONE
+
+    @field_validator("files_scanner")
+    @classmethod
+    def _is_scanner(cls, text: str) -> str:
+        return checked_scanner(text)
+
+    @field_validator("files_cors_origins", mode="before")
+    @classmethod
+    def _origins(cls, value: object) -> object:
+        return read_origins(value)
 
     @field_validator("files_storage")
     @classmethod

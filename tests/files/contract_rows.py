@@ -40,6 +40,12 @@ async def limit(scenario: Scenario) -> None:
     await scenario.change(scenario.admin, "SetQuota", quota, f"files_quota/{owner_id}")
 
 
+async def lend(scenario: Scenario) -> None:
+    """A link to upload by."""
+    link = pb.CreateUploadLinkRequest(request_id=fresh())
+    await scenario.change(scenario.admin, "CreateUploadLink", link, f"upload_link/{scenario.admin.account_id}")
+
+
 async def owned(server: Running, owner: Api) -> Mapping[str, str]:
     """A file that is served, and an upload."""
     file = await uploaded(owner, _CONTENT)
@@ -58,7 +64,8 @@ async def secret_answers(server: Running, admin: Api) -> Sequence[Message]:
     file = await uploaded(admin, _CONTENT)
     await Behind(server.database).scanning.scan_due()
     request = pb.CreateDownloadLinkRequest(request_id=fresh(), file_id=file.file_id)
-    return [await admin.files.CreateDownloadLink(request)]
+    lent = pb.CreateUploadLinkRequest(request_id=fresh())
+    return [await admin.files.CreateDownloadLink(request), await admin.files.CreateUploadLink(lent)]
 
 
 _ONES = ("DownloadFile", "GetFile", "DeleteFile", "GetThumbnail", "CreateDownloadLink")
@@ -67,7 +74,7 @@ _MANAGERS = "whoever manages one file may manage all of them"
 _CHOOSES = "it chooses from what the caller may see, and nothing is looked up"
 
 ROWS = ContractRows(
-    changes=(upload, limit),
+    changes=(upload, limit, lend),
     everyones={
         ("FileService/ListFiles", "owner_id"): _CHOOSES,
         ("FileService/WatchFiles", "file_id"): _CHOOSES,
@@ -84,6 +91,6 @@ ROWS = ContractRows(
     permissions=("files.upload",),
     owned=owned,
     state=state,
-    shows_secrets=frozenset({"FileService/CreateDownloadLink"}),
+    shows_secrets=frozenset({"FileService/CreateDownloadLink", "FileService/CreateUploadLink"}),
     secret_answers=secret_answers,
 )

@@ -15,4 +15,14 @@ ROWS = {
     "BACKROOM_FILES_LARGE_QUOTA_BYTES": Row("5", malformed=("-1", "much")),
     "BACKROOM_FILES_UPLOAD_HOURS": Row("2", malformed=("0", "8761")),
     "BACKROOM_FILES_SERVE_UNSCANNABLE": Row("true", read="True", malformed=("perhaps",)),
+    "BACKROOM_FILES_SCANNER": Row(
+        "clamd:/run/clamav/clamd.ctl", malformed=("clam", "None", "clamd:relative", "clamd:host")
+    ),
+    "BACKROOM_FILES_SCANNER_MAX_BYTES": Row("1000", malformed=("0", str(2**31))),
+    "BACKROOM_FILES_CORS_ORIGINS": Row(
+        "https://a.example, http://b:80",
+        read="('https://a.example', 'http://b:80')",
+        malformed=("https://a/", "*", "null"),
+    ),
+    "BACKROOM_FILES_REDIRECT": Row("true", read="True", malformed=("perhaps",)),
 }

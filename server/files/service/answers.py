@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from server.files.rules.links import DownloadLink
+from server.files.rules.links import DownloadLink, UploadLink
 from server.frame.answers import AnswerKind
 from storage.files.records import ListedFile, Upload, Usage
 
@@ -20,3 +20,5 @@ USAGE = AnswerKind("files.usage", Usage)
 REQUESTED = AnswerKind("files.requested", Requested)
 DOWNLOAD_LINK = AnswerKind("files.download_link", DownloadLink)
 """What the link permits, and not its signature."""
+UPLOAD_LINK = AnswerKind("files.upload_link", UploadLink)
+"""The same."""

@@ -140,14 +140,25 @@ class Files:
                     raise FileNotFound from None
             raise
 
-    async def link(self, caller: Caller, file_id: UUID, minutes: int, context: ChangeContext) -> DownloadLink:
-        """Permits whoever has the link to download a file; raises FileNotFound, FileNotServed."""
+    async def storage_url(self, content: Content, seconds: int) -> str | None:
+        """A URL of the storage itself, by which anyone gets a content that is served, for so long; None where it has
+        none. Raises StorageUnavailable.
+        """
+        try:
+            return await self._blobs.link(content.key, seconds)
+        except BlobsUnavailable as error:
+            raise StorageUnavailable from error
+
+    async def link(
+        self, caller: Caller, file_id: UUID, minutes: int, thumbnail_pixels: int, context: ChangeContext
+    ) -> DownloadLink:
+        """Permits whoever has the link to download a file, or a thumbnail; raises FileNotFound, FileNotServed."""
 
         async def act(tx: FilesTransaction) -> DownloadLink:
             listed = await _seen(tx, caller, file_id)
             await self._served(tx, listed.file)
             until = int((self._now() + timedelta(minutes=minutes)).timestamp())
-            return DownloadLink(file_id, caller.account_id, until)
+            return DownloadLink(file_id, caller.account_id, until, thumbnail_pixels)
 
         return await once(self._store, context, DOWNLOAD_LINK, act, resource(file_id))
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from math import ceil
 from typing import Any
 
 import orjson
 
 from server.flags.errors import FlagNotFound, TargetingFailed
 from server.flags.rules.evaluating import TARGETING_KEY, Evaluation
-from server.frame.errors import Code, Refusal
+from server.frame.errors import Refusal
+from server.frame.http import http_headers, http_status
 from storage.flags.records import FlagType
 
 
@@ -31,16 +31,6 @@ class RequestInvalid(Exception):
 
     def message(self) -> str:
         return str(self)
-
-
-_STATUSES: Mapping[Code, int] = {
-    Code.INVALID_ARGUMENT: 400,
-    Code.UNAUTHENTICATED: 401,
-    Code.PERMISSION_DENIED: 403,
-    Code.NOT_FOUND: 404,
-    Code.RESOURCE_EXHAUSTED: 429,
-    Code.UNAVAILABLE: 503,
-}
 
 
 _MAX_DEPTH = 100
@@ -106,17 +96,12 @@ def status_of(refusal: Refusal | RequestInvalid) -> int:
     """A flag whose targeting fails is a 400: clients take a 500 for the server's fault, and some a retry's."""
     if isinstance(refusal, RequestInvalid | TargetingFailed):
         return 400
-    return _STATUSES.get(refusal.code, 500)
+    return http_status(refusal)
 
 
 def headers_of(refusal: Refusal | RequestInvalid) -> dict[str, str]:
     """When to try again, and with what."""
-    if isinstance(refusal, RequestInvalid):
-        return {}
-    headers = {"www-authenticate": "Bearer"} if refusal.code is Code.UNAUTHENTICATED else {}
-    if refusal.retry_after is not None:
-        headers["retry-after"] = str(max(1, ceil(refusal.retry_after)))
-    return headers
+    return {} if isinstance(refusal, RequestInvalid) else http_headers(refusal)
 
 
 def _error_code(refusal: Refusal | RequestInvalid) -> ErrorCode:
