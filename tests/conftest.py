@@ -20,6 +20,7 @@ pytest_plugins = [
     "tests.fixtures.postgres",
     "tests.fixtures.servers",
     "tests.fixtures.processes",
+    "tests.fixtures.s3",
     "tests.fixtures.sandbox",
     "tests.fixtures.trading",
 ]
