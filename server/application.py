@@ -91,6 +91,7 @@ class Application:
             modules_of_events={kind: name for name, each in manifests.items() for kind in each.event_types},
             takers=_together(each.takers for each in manifests.values()),
             personal_data=cache(lambda: personal_data_of(database, manifests)),
+            deployment=settings.deployment,
         )
         self._modules = [manifests[name].build(shared, settings.of_modules[name]) for name in settings.modules]
         apart = [settings.of_modules[name].databases_apart() for name in settings.modules]

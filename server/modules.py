@@ -21,6 +21,7 @@ MODULES = (
     "tasks",
     "articles",
     "events",
+    "files",
 )
 """By their folders in `server/`; in each, `module.py` has the manifest, and `settings.py`, where there is one, a
 class by the module's name, such as CommerceSettings."""

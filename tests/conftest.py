@@ -15,10 +15,12 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 load_profiles()
 
 pytest_plugins = [
+    "tests.fixtures.clamd",
     "tests.fixtures.pgbouncer",
     "tests.fixtures.postgres",
     "tests.fixtures.servers",
     "tests.fixtures.processes",
+    "tests.fixtures.s3",
     "tests.fixtures.sandbox",
     "tests.fixtures.trading",
 ]

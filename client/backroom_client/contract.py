@@ -75,6 +75,7 @@ class Services(Generic[Channel]):
     event_types = Service(stubs.EventTypeServiceStub)
     event_queries = Service(stubs.EventQueryServiceStub)
     webhook_mappings = Service(stubs.WebhookMappingServiceStub)
+    files = Service(stubs.FileServiceStub)
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel

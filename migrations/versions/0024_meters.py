@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSON
 
 revision = "0024"
-down_revision = "0022"
+down_revision = "0023"
 
 TIME = sa.DateTime(timezone=True)
 

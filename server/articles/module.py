@@ -18,7 +18,7 @@ def build(shared: Shared, settings: ArticlesSettings) -> Module:
     from backroom.articles.v1 import article_service_pb2, article_service_pb2_grpc
     from server.articles.http.routes import PublicRoutes
     from server.articles.jobs import tasks
-    from server.articles.rendering import Processes
+    from server.articles.rendering import Rendering
     from server.articles.service import Articles, Previews, Publishing, Reviewing, Writing
     from server.articles.servicer import ArticleServicer
     from server.frame.batching import Batcher
@@ -27,9 +27,9 @@ def build(shared: Shared, settings: ArticlesSettings) -> Module:
     from storage.articles.store import ARTICLES
 
     store, now, new_id = shared.database.store(ARTICLES), shared.now, shared.new_id
-    processes, review = Processes(), settings.articles_review
-    articles = Articles(store, processes, now)
-    writing = Writing(store, processes, now, new_id, review_required=review)
+    rendering, review = Rendering(), settings.articles_review
+    articles = Articles(store, rendering, now)
+    writing = Writing(store, rendering, now, new_id, review_required=review)
     publishing = Publishing(store, now, new_id, review_required=review)
     reviewing = Reviewing(store, now, review_required=review)
     previews = Previews(store, shared.authentication.permissions_of, now)
@@ -51,7 +51,7 @@ def build(shared: Shared, settings: ArticlesSettings) -> Module:
         routes=routes.routes(),
         batchers=(reading,),
         feeds=(articles.feed,),
-        closing=(processes.close,),
+        closing=(rendering.processes.close,),
     )
 
 

@@ -1,17 +1,13 @@
 """What is set for flags: who evaluates them without a token, how, and where flagd's clients find them."""
 
-import re
 from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import field_validator
 
 from server.frame.addresses import Network, read_networks
-from server.frame.environment import listed
+from server.frame.environment import read_origins
 from server.frame.settings import Address, DeclaredSettings, setting
-
-_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:]+\](?::[0-9]{1,5})?")
-"""As browsers write it (RFC 6454, 6.2)."""
 
 
 class FlagsSettings(DeclaredSettings):
@@ -88,9 +84,4 @@ class FlagsSettings(DeclaredSettings):
     @field_validator("flags_cors_origins", mode="before")
     @classmethod
     def _origins(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        origins = listed(value)
-        if not all(map(_ORIGIN.fullmatch, origins)):
-            raise ValueError("must be origins such as https://shop.example.com, with commas between")
-        return origins
+        return read_origins(value)

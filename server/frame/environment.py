@@ -1,6 +1,7 @@
 """Settings out of the environment and a `.env` file, and everything that is wrong with them, in plain words."""
 
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,6 +16,8 @@ _OF_TESTS = "BACKROOM_TEST_"
 """What the tests alone read."""
 _ENCODING = "utf-8-sig"
 """Of `.env`: some editors begin a file in UTF-8 with a mark that says so."""
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:]+\](?::[0-9]{1,5})?")
+"""As browsers write it (RFC 6454, 6.2)."""
 
 
 class SettingsError(Exception):
@@ -56,6 +59,16 @@ def parsed(kinds: Sequence[type[DeclaredSettings]], given: Mapping[str, str]) ->
 def listed(text: str) -> tuple[str, ...]:
     """The values between commas, each once."""
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def read_origins(value: object) -> object:
+    """A setting's origins, exactly as browsers write them, with commas between; raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    origins = listed(value)
+    if not all(map(_ORIGIN.fullmatch, origins)):
+        raise ValueError("must be origins such as https://shop.example.com, with commas between")
+    return origins
 
 
 def did_you_mean(typed: str, choices: Iterable[str]) -> str:

@@ -8,6 +8,8 @@ from math import ceil
 from time import perf_counter
 
 import structlog
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from uuid_utils import uuid4
@@ -24,16 +26,18 @@ from storage.errors import StoreError
 from storage.frame.records import NOBODY, ChangeContext
 
 API_KEY_HEADER = "x-api-key"
+_PREFLIGHT_SECONDS = 600
 
-STATUSES: Mapping[Code, int] = {
+_STATUSES: Mapping[Code, int] = {
     Code.INVALID_ARGUMENT: 400,
     Code.UNAUTHENTICATED: 401,
     Code.PERMISSION_DENIED: 403,
     Code.NOT_FOUND: 404,
+    Code.ABORTED: 409,
+    Code.FAILED_PRECONDITION: 409,
     Code.RESOURCE_EXHAUSTED: 429,
     Code.UNAVAILABLE: 503,
 }
-"""Refusals as HTTP has them."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -69,20 +73,24 @@ class HttpCallers:
         return await self._authentication.caller_with(shown, context, while_away=while_away)
 
 
+def http_status(refusal: Refusal) -> int:
+    return _STATUSES.get(refusal.code, 500)
+
+
+def http_headers(refusal: Refusal) -> dict[str, str]:
+    """When to try again, and with what."""
+    headers = {"www-authenticate": "Bearer"} if refusal.code is Code.UNAUTHENTICATED else {}
+    if refusal.retry_after is not None:
+        headers["retry-after"] = str(max(1, ceil(refusal.retry_after)))
+    return headers
+
+
 def bearer_of(header: str) -> str:
     """The token of an authorization header; raises TokenInvalid where there is none."""
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise TokenInvalid
     return token
-
-
-def refusal_headers(refusal: Refusal) -> dict[str, str]:
-    """When to try again, and with what."""
-    headers = {"www-authenticate": "Bearer"} if refusal.code is Code.UNAUTHENTICATED else {}
-    if refusal.retry_after is not None:
-        headers["retry-after"] = str(max(1, ceil(refusal.retry_after)))
-    return headers
 
 
 def call_id_of(request: Request) -> str:
@@ -113,7 +121,7 @@ class PublicAnswers:
         self._headers = headers
 
     def around(self, act: Handler) -> Handler:
-        """Answers with what `act` does, which may raise RateLimited, StoreError and what is hidden."""
+        """Answers with what `act` does, which may raise refusals and StoreError."""
 
         async def answer(request: Request) -> Response:
             call_id, began, fault = call_id_of(request), perf_counter(), ""
@@ -124,6 +132,8 @@ class PublicAnswers:
             except RateLimited as refusal:
                 headers = {"retry-after": str(ceil(refusal.retry_after or 1))}
                 found = PlainTextResponse("Too many requests: try again later.\n", 429, headers)
+            except Refusal as refusal:
+                found = PlainTextResponse(f"{refusal.message()}\n", http_status(refusal), http_headers(refusal))
             except StoreError:
                 found = PlainTextResponse("The database does not answer.\n", 503, {"retry-after": "1"})
             except Exception as error:  # noqa: BLE001 - nothing may rise further, where its text would be answered
@@ -156,6 +166,22 @@ def stay_open(request: Request) -> bool:
     """Lets the answer take as long as it likes; False where too many do, and this one must be ended."""
     # A server that bounds no answer says nothing of it, such as one in a test of a route alone.
     allow = request.scope.get("state", {}).get("stay_open")
+    return allow is None or allow()
+
+
+def give_up(request: Request) -> None:
+    """Ends the connection at once, so that nobody takes the answer under way for a whole one."""
+    end = request.scope.get("state", {}).get("give_up")
+    if end is not None:
+        end()
+
+
+def take_body(request: Request) -> bool:
+    """Lets a body of any size take as long as it likes, and its answer; False where too many do.
+
+    Whoever reads it ends a client that sends nothing, or reads nothing, for long.
+    """
+    allow = request.scope.get("state", {}).get("take_body")
     return allow is None or allow()
 
 
@@ -209,3 +235,17 @@ class Bodies:
     def _end(self, place: asyncio.Timeout) -> None:
         del self._places[place]
         place.reschedule(asyncio.get_running_loop().time())
+
+
+def for_origins(
+    origins: Sequence[str], *, methods: Sequence[str], takes: Sequence[str], shows: Sequence[str]
+) -> Middleware:
+    """Lets pages of these origins, and of no others, send these headers and read those."""
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=methods,
+        allow_headers=takes,
+        expose_headers=shows,
+        max_age=_PREFLIGHT_SECONDS,
+    )

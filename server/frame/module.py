@@ -20,6 +20,7 @@ from server.frame.jobs import Task
 from server.frame.permissions import Permission
 from server.frame.personal_data import Parts, PersonalData
 from server.frame.sealing import MasterKeys
+from server.frame.settings import Deployment
 from server.frame.watching import Feed
 from storage.database import Database
 from storage.frame.records import ChangeContext
@@ -112,6 +113,7 @@ class Shared:
     """Of all modules: by the source of a received webhook, the task that takes its events from the inbox."""
     personal_data: Parts
     """Of all modules, those included that are not served here, and of the frame."""
+    deployment: Deployment
 
 
 @dataclass(frozen=True, kw_only=True)

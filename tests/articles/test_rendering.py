@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from server.articles.rendering import Processes
+from server.articles.rendering import Rendering
 from server.articles.rendering.comparing import compared, replaced
 from server.articles.rendering.markdown import MAX_SEARCHED, rendered, sanitized
 from server.articles.rules.highlighting import highlighted
@@ -94,37 +94,37 @@ def test_texts_are_compared_in_hunks() -> None:
 
 
 @pytest.fixture
-async def processes() -> AsyncIterator[Processes]:
-    opened = Processes()
+async def rendering() -> AsyncIterator[Rendering]:
+    opened = Rendering()
     yield opened
-    await opened.close()
+    await opened.processes.close()
 
 
-async def test_a_process_is_used_again_and_one_that_dies_is_replaced(processes: Processes) -> None:
-    assert (await processes.render("Some text.")).plain == "Some text."
-    (idle,) = processes._idle
-    assert (await processes.render("Another text.")).plain == "Another text."
-    assert processes._idle == [idle]
+async def test_a_process_is_used_again_and_one_that_dies_is_replaced(rendering: Rendering) -> None:
+    assert (await rendering.render("Some text.")).plain == "Some text."
+    (idle,) = rendering.processes._idle
+    assert (await rendering.render("Another text.")).plain == "Another text."
+    assert rendering.processes._idle == [idle]
     os.kill(idle.pid, signal.SIGKILL)
-    assert (await processes.render("The next text.")).plain == "The next text."
+    assert (await rendering.render("The next text.")).plain == "The next text."
 
 
-async def test_a_caller_that_gives_up_leaves_no_answer_to_the_next(processes: Processes) -> None:
+async def test_a_caller_that_gives_up_leaves_no_answer_to_the_next(rendering: Rendering) -> None:
     """Its process is killed, since it would answer the next text with this one's HTML."""
-    await processes.render("Some text.")
-    (idle,) = processes._idle
-    given_up = asyncio.create_task(processes.render("*a_ " * 30_000))
+    await rendering.render("Some text.")
+    (idle,) = rendering.processes._idle
+    given_up = asyncio.create_task(rendering.render("*a_ " * 30_000))
     await asyncio.sleep(0)
-    assert not processes._idle
+    assert not rendering.processes._idle
     given_up.cancel()
     with pytest.raises(asyncio.CancelledError):
         await given_up
     assert idle.returncode is not None
-    assert (await processes.render("The next text.")).plain == "The next text."
+    assert (await rendering.render("The next text.")).plain == "The next text."
 
 
-async def test_processes_have_no_secrets(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_processes_have_no_secrets(rendering: Rendering, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKROOM_MASTER_KEY", "a secret")
-    await processes.render("Some text.")
-    (idle,) = processes._idle
+    await rendering.render("Some text.")
+    (idle,) = rendering.processes._idle
     assert b"a secret" not in Path(f"/proc/{idle.pid}/environ").read_bytes()  # noqa: ASYNC240 - it is no disk's

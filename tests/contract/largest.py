@@ -64,7 +64,9 @@ def _value(field: FieldDescriptor, rules: validate_pb2.FieldRules, place: int) -
         case _F.TYPE_STRING:
             return _text(rules, place)
         case _F.TYPE_BYTES:
-            return b""
+            return b"\xff" * rules.bytes.max_len
+        case _F.TYPE_FIXED32:
+            return 2**32 - 1
         case _F.TYPE_BOOL:
             return True
         case _F.TYPE_DOUBLE:

@@ -24,7 +24,7 @@ CHANGING = {method.name: method.module for method in METHODS if method.changes}
 @pytest.fixture
 async def scenario(database: Database, database_url: str, sandbox_here: Sandbox) -> AsyncIterator[Scenario]:
     mails = Collected()
-    async with trading(database, database_url, sandbox_here, outbox=mails) as shop:
+    async with trading(database, database_url, sandbox_here, outbox=mails, files_scanner="none") as shop:
         yield Scenario(shop, mails, await shop.server.sign_in("admin"))
 
 

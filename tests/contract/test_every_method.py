@@ -11,8 +11,9 @@ from tests.contract.proto_comments import documented
 from tests.fixtures.roles import PERMISSIONS
 from tests.fixtures.servers import Api, Refused, Running, refusal, refused
 
-_UNREPEATABLE = {"Login", "Refresh", "Logout", "ExchangeKey", "ConfirmPayment"}
-"""Each opens or ends a session, issues a token or reads: repeating it is described without a request_id."""
+_UNREPEATABLE = {"Login", "Refresh", "Logout", "ExchangeKey", "ConfirmPayment", "WriteChunks"}
+"""Each opens or ends a session, issues a token, reads, or says by an offset what it repeats: repeating it is described
+without a request_id."""
 
 MUTATING = [method for method in METHODS if method.changes and method.name not in _UNREPEATABLE]
 

@@ -1,4 +1,4 @@
-"""An answer on the HTTP side that goes on for as long as it likes, beside those that must end."""
+"""Answers and bodies on the HTTP side that go on for as long as they like, beside those that must end."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from server.frame.http import stay_open
+from server.frame.http import stay_open, take_body
 from server.process.descriptors import Descriptors
 from server.process.http import connection
 from server.process.http.listener import Listener
@@ -22,7 +22,7 @@ ANSWER_SECONDS = 0.5
 
 @asynccontextmanager
 async def listening(monkeypatch: pytest.MonkeyPatch, **options: Any) -> AsyncIterator[str]:
-    """The URL of an HTTP side that gives an answer half a second; two of its routes answer for longer."""
+    """The URL of an HTTP side that gives an answer half a second; some of its routes answer or read for longer."""
     monkeypatch.setattr(connection, "_ANSWER_SECONDS", ANSWER_SECONDS)
 
     async def pieces() -> AsyncIterator[str]:
@@ -36,10 +36,18 @@ async def listening(monkeypatch: pytest.MonkeyPatch, **options: Any) -> AsyncIte
     async def lasting(request: Request) -> Response:
         return StreamingResponse(pieces()) if stay_open(request) else Response(status_code=503)
 
+    async def counted(request: Request) -> Response:
+        return Response(str(sum([len(piece) async for piece in request.stream()])))
+
+    async def taken(request: Request) -> Response:
+        return await counted(request) if take_body(request) else Response(status_code=503)
+
     async def here(_request: Request) -> Response:
         return Response(status_code=204)
 
-    routes = [Route(f"/{each.__name__}", each) for each in (bounded, lasting, here)]
+    routes = [
+        Route(f"/{each.__name__}", each, methods=["GET", "PUT"]) for each in (bounded, lasting, counted, taken, here)
+    ]
     listener = Listener(Starlette(routes=routes), "127.0.0.1", 0, **options)
     listener.start()
     try:
@@ -71,3 +79,26 @@ async def test_answers_that_stay_open_keep_nobody_else_out(monkeypatch: pytest.M
         assert (await client.get("/here")).status_code == 204
         assert (await one.aread(), await two.aread()) == (b"piece\n" * 3, b"piece\n" * 3)
         assert (await client.get("/lasting")).status_code == 200
+
+
+async def slowly(pieces: int, seconds: float) -> AsyncIterator[bytes]:
+    for _ in range(pieces):
+        yield bytes(256 * 1024)
+        await asyncio.sleep(seconds)
+
+
+@pytest.mark.parametrize(("pieces", "seconds"), [(4, 0.4), (40, 0.0)])
+async def test_a_body_that_is_taken_may_be_long_and_take_long(
+    monkeypatch: pytest.MonkeyPatch, pieces: int, seconds: float
+) -> None:
+    """Where another one is cut off, or refused; the next request on its connection is bounded as ever."""
+    async with (
+        listening(monkeypatch, request_within=1.0) as url,
+        httpx.AsyncClient(base_url=url, timeout=30) as client,
+    ):
+        assert (await client.put("/taken", content=slowly(pieces, seconds))).text == str(pieces * 256 * 1024)
+        try:
+            refused = (await client.put("/counted", content=slowly(pieces, seconds))).status_code == 413
+        except (httpx.RemoteProtocolError, httpx.WriteError, httpx.ReadError):
+            refused = True
+        assert refused

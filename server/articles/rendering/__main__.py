@@ -1,37 +1,24 @@
-"""A process that works on texts until its input ends: `python -m server.articles.rendering`.
+"""A process that works on texts until its input ends: `python -m server.articles.rendering`."""
 
-It bounds its own CPU time for each text, and its memory, so that the bounds hold on a busy machine, too.
-"""
-
-import resource
-import signal
-import sys
-from types import FrameType
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 
 from server.articles.rendering.comparing import compared
 from server.articles.rendering.markdown import rendered
-from server.articles.rendering.work import CPU_SECONDS, HEADER_BYTES, MAX_HTML_BYTES, MAX_MEMORY_BYTES
+from server.articles.rendering.work import CPU_SECONDS, MAX_HTML_BYTES, MAX_MEMORY_BYTES
+from server.frame.child_process import OutOfTime, answer_requests, bounded
 
 
-class _OutOfTime(BaseException):
-    """Not an Exception, so that no library takes it for one of its own."""
+def _answered(request: bytes) -> bytes:
+    return orjson.dumps(_found(orjson.loads(request)))
 
 
-def _out_of_time(_signal: int, _frame: FrameType | None) -> None:
-    raise _OutOfTime
-
-
-def _answered(request: Any) -> dict[str, Any]:
+def _found(request: Any) -> dict[str, Any]:
     try:
-        signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS[request["kind"]])
-        try:
+        with bounded(CPU_SECONDS[request["kind"]]):
             return _done(request)
-        finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
-    except (_OutOfTime, MemoryError, RecursionError) as error:
+    except (OutOfTime, MemoryError, RecursionError) as error:
         return {"failed": type(error).__name__}
 
 
@@ -44,15 +31,5 @@ def _done(request: Any) -> dict[str, Any]:
     return {"html": html, "plain": plain}
 
 
-def work(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answers each request, until there are no more."""
-    while len(header := requests.read(HEADER_BYTES)) == HEADER_BYTES:
-        answer = orjson.dumps(_answered(orjson.loads(requests.read(int.from_bytes(header)))))
-        answers.write(len(answer).to_bytes(HEADER_BYTES) + answer)
-        answers.flush()
-
-
 if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
-    signal.signal(signal.SIGPROF, _out_of_time)
-    work(sys.stdin.buffer, sys.stdout.buffer)
+    answer_requests(_answered, max_memory_bytes=MAX_MEMORY_BYTES)

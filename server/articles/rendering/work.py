@@ -13,8 +13,6 @@ MAX_HTML_BYTES = 1024 * 1024
 MAX_MEMORY_BYTES = 512 * 1024 * 1024
 """Of addresses."""
 
-HEADER_BYTES = 4
-
 
 class TooCostly(Exception):
     """A text takes too long to be rendered, or becomes too large."""

@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from server.articles.errors import ArticleNotFound, RevisionNotFound
-from server.articles.rendering import Processes
+from server.articles.rendering import Rendering
 from server.articles.rendering.comparing import Hunk
 from server.articles.rules import access
 from server.articles.rules.folding import folded
@@ -41,9 +41,9 @@ class ArticleChanges(ChangeLog[ArticlesReading, ArticleChange, ArticleAudience])
 class Articles:
     """Articles as they are read, searched and watched."""
 
-    def __init__(self, store: ArticlesStore, processes: Processes, now: Callable[[], datetime]) -> None:
+    def __init__(self, store: ArticlesStore, rendering: Rendering, now: Callable[[], datetime]) -> None:
         self._store = store
-        self._processes = processes
+        self._rendering = rendering
         self._now = now
         self.feed = Feed(store, ArticleChanges(), now)
 
@@ -135,7 +135,7 @@ class Articles:
             second, _ = await _revision(reading, article_id, after)
         hunks: Sequence[Hunk] = ()
         if first.body.content != second.body.content:
-            hunks = await self._processes.compare(first.body.content, second.body.content)
+            hunks = await self._rendering.compare(first.body.content, second.body.content)
         return first.head, second.head, hunks
 
     def watch(self, caller: Caller, article_id: UUID | None, position: Position | None) -> WatchMessages[ArticleChange]:

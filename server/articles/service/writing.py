@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from server.articles.errors import RevisionNotFound, SlugTaken, TranslationExists
-from server.articles.rendering import Processes, TooCostly
+from server.articles.rendering import Rendering, TooCostly
 from server.articles.rules.access import check_may_change
 from server.articles.rules.folding import other_slug, slug_of
 from server.articles.rules.publishing import check_deletable, check_slug_changeable
@@ -35,14 +35,14 @@ class Writing:
     def __init__(
         self,
         store: ArticlesStore,
-        processes: Processes,
+        rendering: Rendering,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
         *,
         review_required: bool,
     ) -> None:
         self._store = store
-        self._processes = processes
+        self._rendering = rendering
         self._now = now
         self._new_id = new_id
         self._review_required = review_required
@@ -125,7 +125,7 @@ class Writing:
 
     async def _rendered(self, content: str) -> RevisionBody:
         try:
-            rendered = await self._processes.render(content)
+            rendered = await self._rendering.render(content)
         except TooCostly:
             said = "takes too long to render, or is larger than 1 MiB as HTML: write it in several articles"
             raise FieldInvalid.of("article.content", said) from None

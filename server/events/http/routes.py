@@ -14,7 +14,7 @@ from starlette.routing import Route
 from server.events.http.bindings import RequestUnreadable, events_of
 from server.events.service.ingesting import MAX_EVENTS, Ingesting
 from server.frame.errors import Contention, DatabaseUnavailable, Internal, Overloaded, Refusal
-from server.frame.http import STATUSES, Bodies, body_of, call_id_of, refusal_headers
+from server.frame.http import Bodies, body_of, call_id_of, http_headers, http_status
 from server.frame.http_access import Asking, HttpAccess
 from server.frame.log import described
 from storage.errors import StoreError
@@ -117,8 +117,8 @@ def _verdict(verdict: Verdict) -> dict[str, str]:
 
 def _refused(refusal: Refusal) -> Response:
     # What is not the caller's doing, as a rate limit is.
-    status = 503 if isinstance(refusal, Contention | Overloaded) else STATUSES.get(refusal.code, 500)
-    return _json(status, {"reason": refusal.reason, "message": refusal.message()}, refusal_headers(refusal))
+    status = 503 if isinstance(refusal, Contention | Overloaded) else http_status(refusal)
+    return _json(status, {"reason": refusal.reason, "message": refusal.message()}, http_headers(refusal))
 
 
 def _json(status: int, content: object, headers: dict[str, str] | None = None) -> Response:

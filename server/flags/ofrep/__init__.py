@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
@@ -15,11 +13,10 @@ from server.flags.rules.selecting import SELECTOR
 from server.flags.service.counting import Counting
 from server.flags.service.following import CurrentFlags
 from server.flags.settings import FlagsSettings
-from server.frame.http import API_KEY_HEADER, HttpCallers
+from server.frame.http import API_KEY_HEADER, HttpCallers, for_origins
 from server.frame.module import Shared
 
 EVALUATE = "/ofrep/v1/evaluate/flags"
-_PREFLIGHT_SECONDS = 600
 
 
 def ofrep_routes(
@@ -32,13 +29,11 @@ def ofrep_routes(
     urls = StreamUrls(shared.master_keys)
     ofrep = Ofrep(flags, access, urls, counting, shared.registry, shared.logger, shared.now)
     streams = EventStreams(flags, access, urls, shared.registry, shared.logger, shared.now)
-    cors = Middleware(
-        CORSMiddleware,
-        allow_origins=settings.flags_cors_origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type", "if-none-match", SELECTOR, API_KEY_HEADER, "x-request-id"],
-        expose_headers=["etag", "retry-after", "x-request-id"],
-        max_age=_PREFLIGHT_SECONDS,
+    cors = for_origins(
+        settings.flags_cors_origins,
+        methods=["GET", "POST"],
+        takes=["authorization", "content-type", "if-none-match", SELECTOR, API_KEY_HEADER, "x-request-id"],
+        shows=["etag", "retry-after", "x-request-id"],
     )
     answered: Mapping[str, ASGIApp] = {
         EVENTS: streams,

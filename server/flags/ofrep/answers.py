@@ -9,7 +9,7 @@ import orjson
 from server.flags.errors import FlagNotFound, TargetingFailed
 from server.flags.rules.evaluating import TARGETING_KEY, Evaluation
 from server.frame.errors import Refusal
-from server.frame.http import STATUSES, refusal_headers
+from server.frame.http import http_headers, http_status
 from storage.flags.records import FlagType
 
 
@@ -96,14 +96,12 @@ def status_of(refusal: Refusal | RequestInvalid) -> int:
     """A flag whose targeting fails is a 400: clients take a 500 for the server's fault, and some a retry's."""
     if isinstance(refusal, RequestInvalid | TargetingFailed):
         return 400
-    return STATUSES.get(refusal.code, 500)
+    return http_status(refusal)
 
 
 def headers_of(refusal: Refusal | RequestInvalid) -> dict[str, str]:
     """When to try again, and with what."""
-    if isinstance(refusal, RequestInvalid):
-        return {}
-    return refusal_headers(refusal)
+    return {} if isinstance(refusal, RequestInvalid) else http_headers(refusal)
 
 
 def _error_code(refusal: Refusal | RequestInvalid) -> ErrorCode:

@@ -11,11 +11,10 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter
 
 from server.frame.addresses import CallerNetwork, caller_networks
-from server.frame.call import Call
+from server.frame.call import SENT_BYTES_A_CALL, Call
 from server.frame.errors import RateLimited
 from server.frame.interceptors.base import Behavior, Method
 
-_SENT_BYTES = 4 * 1024
 _ANSWERED_BYTES = 16 * 1024
 """A token more for each of these: so much costs the server about what a small call does (1 to 2 ms of a core)."""
 
@@ -144,12 +143,20 @@ class RateLimit:
         async for request in requests:
             while wait := self._buckets.take_from_all(callers):
                 await self._sleep(wait)
-            self._charge(callers, len(request), call.written_bytes - charged)
+            self._charge(callers, len(request), call.written_bytes - charged, sent_bytes=call.sent_bytes_a_call)
             charged = call.written_bytes
             yield request
 
-    def _charge(self, callers: Sequence[CallerNetwork], sent: int, answered: int, further_calls: int = 0) -> None:
-        if owed := max(sent // _SENT_BYTES + answered // _ANSWERED_BYTES, further_calls):
+    def _charge(
+        self,
+        callers: Sequence[CallerNetwork],
+        sent: int,
+        answered: int,
+        further_calls: int = 0,
+        *,
+        sent_bytes: int = SENT_BYTES_A_CALL,
+    ) -> None:
+        if owed := max(sent // sent_bytes + answered // _ANSWERED_BYTES, further_calls):
             self._buckets.charge(callers, owed)
 
 

@@ -47,7 +47,9 @@ class Connection(H11Protocol):
         request_within: float = REQUEST_SECONDS,
     ) -> None:
         """`awaited` has the connections whose request is due, the oldest first."""
-        super().__init__(config, state, {"stay_open": self._stay_open})
+        super().__init__(
+            config, state, {"stay_open": self._stay_open, "take_body": self._take_body, "give_up": self.give_up}
+        )
         self._lasting = lasting
         self.conn = Parser()
         self._awaited = awaited
@@ -124,6 +126,14 @@ class Connection(H11Protocol):
             return False
         self._lasting.connections.add(self)
         self._set_timer(None)
+        return True
+
+    def _take_body(self) -> bool:
+        """Gives the request under way all the time and bytes that it wants, and its answer, too; False as above."""
+        if not self._stay_open():
+            return False
+        self._awaited.pop(self, None)
+        self.conn.take_all()
         return True
 
     def _look(self) -> None:

@@ -1,5 +1,6 @@
 """HTTP/1.1 as outsiders send it: what one request may be made of, and how much of it is read at a time."""
 
+import math
 import re
 from typing import Any
 
@@ -34,12 +35,17 @@ class Parser(h11.Connection):
         self.requests = 0
         """How many requests have begun."""
         self._left = _EVENTS_AT_ONCE
+        self._most_bytes: float = _MAX_BYTES
         self._begin()
 
     def go_on(self) -> None:
         """Allows the next pieces."""
         self.is_bounded = False
         self._left = _EVENTS_AT_ONCE
+
+    def take_all(self) -> None:
+        """Lets the body under way be of any size; its pieces stay bounded in number by its bytes."""
+        self._most_bytes = math.inf
 
     def receive_data(self, data: bytes) -> None:
         self._received += len(data)
@@ -71,10 +77,11 @@ class Parser(h11.Connection):
     def _begin(self) -> None:
         self._received = len(self.trailing_data[0])
         self._pieces = 0
+        self._most_bytes = _MAX_BYTES
         self._chunked = self._between_chunks = self._in_trailers = False
 
     def _check_bounds(self) -> None:
-        if self._received > _MAX_BYTES or self._pieces > _FREE_PIECES + self._received // _LEAST_PIECE:
+        if self._received > self._most_bytes or self._pieces > _FREE_PIECES + self._received // _LEAST_PIECE:
             raise h11.RemoteProtocolError("the request is made of too much", error_status_hint=413)
         if self.their_state is h11.IDLE:
             _check_lines(self.trailing_data[0])

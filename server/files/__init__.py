@@ -1,0 +1,1 @@
+"""Files: uploaded over lines that break, and served once a scan found them clean."""

@@ -1,0 +1,228 @@
+"""Objects as the files of a folder."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+from uuid import uuid4
+
+from server.files.blobs import PART_BYTES, Blob, BlobMissing, BlobsUnavailable
+
+_THREADS = 8
+"""How many reads and writes one process does at the same time."""
+_GATHERED_BYTES = 2 * 1024 * 1024
+"""So much is written at once, since each turn of a thread costs 0.1 ms."""
+_PARTS_AT_ONCE = 4
+_PAGE = 1000
+_UNFINISHED = "unfinished"
+"""The folder of what is being written; a name in it is known to no one."""
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+class FolderBlobs:
+    """Objects in a folder, which every server on this database must share.
+
+    An object is written beside its place, synced and renamed, and the folder is synced: a crash leaves all of it or
+    nothing but a rest that is listed. Blocking work is done by a few threads.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """The folder is made when it is first needed."""
+        self._root = root
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="blobs")
+
+    async def write(self, key: str, content: AsyncIterator[bytes]) -> int:
+        writing = _Writing(self._root, key)
+        try:
+            gathered, size = list[bytes](), 0
+            async for part in content:
+                gathered.append(part)
+                size += len(part)
+                if size >= _GATHERED_BYTES:
+                    await self._run(writing.append, gathered)
+                    gathered, size = [], 0
+            return await self._run(writing.finish, gathered)
+        except BaseException:
+            await self._run(writing.abandon)
+            raise
+
+    async def join(self, key: str, parts: Sequence[str]) -> int:
+        writing = _Writing(self._root, key)
+        try:
+            for part in parts:
+                await self._run(writing.copy, self._root / part)
+            return await self._run(writing.finish, [])
+        except BaseException:
+            await self._run(writing.abandon)
+            raise
+
+    async def read(self, key: str, offset: int, length: int) -> AsyncGenerator[bytes, None]:
+        file = await self._run(_open, self._root / key)
+        following: asyncio.Task[list[bytes]] | None = None
+        try:
+            following = asyncio.create_task(self._run(_read, file, offset, length))
+            while length > 0:
+                parts = await following
+                size = sum(map(len, parts))
+                offset, length = offset + size, length - size
+                if length > 0:  # the next ones are read while these are sent
+                    following = asyncio.create_task(self._run(_read, file, offset, length))
+                for part in parts:
+                    yield part
+        finally:
+            if following is not None:
+                following.cancel()
+                await asyncio.wait([following])
+            await self._run(os.close, file)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        await self._run(_delete, [self._root / key for key in keys])
+
+    async def list(self) -> AsyncIterator[Sequence[Blob]]:
+        walk = _walk(self._root)
+        while page := await self._run(lambda: [*islice(walk, _PAGE)]):
+            yield page
+
+    async def link(self, key: str, seconds: int) -> str | None:
+        return None
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
+        """Does blocking work in a thread, and waits for its end also where the caller is cancelled meanwhile: what it
+        works on is to be closed or deleted after that. Raises BlobsUnavailable."""
+        future = asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*given, **named))
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            with suppress(OSError, BlobMissing):
+                await future
+            raise
+        except OSError as error:
+            raise BlobsUnavailable(f"{self._root}: {error.strerror}") from error
+
+
+@dataclass
+class _Writing:
+    """One object on its way to its place; its methods block."""
+
+    root: Path
+    key: str
+    file: int = -1
+    size: int = 0
+    unfinished: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.unfinished = self.root / _UNFINISHED / str(uuid4())
+
+    def append(self, parts: Sequence[bytes]) -> None:
+        self._begin()
+        left = [memoryview(part) for part in parts if part]
+        while left:
+            written = os.writev(self.file, left[:512])
+            self.size += written
+            while left and written >= len(left[0]):
+                written -= len(left.pop(0))
+            if written:
+                left[0] = left[0][written:]
+
+    def copy(self, source: Path) -> None:
+        """Appends a file within the kernel; on file systems that can, the two share their blocks."""
+        self._begin()
+        part = _open(source)
+        try:
+            left = os.fstat(part).st_size
+            while left:
+                copied = os.copy_file_range(part, self.file, left)
+                if not copied:
+                    raise BlobMissing(source.name)
+                left -= copied
+                self.size += copied
+        finally:
+            os.close(part)
+
+    def finish(self, parts: Sequence[bytes]) -> int:
+        self.append(parts)
+        os.fsync(self.file)
+        self._close()
+        place = self.root / self.key
+        _make_folder(place.parent)
+        self.unfinished.rename(place)
+        _sync(place.parent)
+        return self.size
+
+    def abandon(self) -> None:
+        self._close()
+        self.unfinished.unlink(missing_ok=True)
+
+    def _begin(self) -> None:
+        if self.file < 0:
+            _make_folder(self.unfinished.parent)
+            self.file = os.open(self.unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+    def _close(self) -> None:
+        if self.file >= 0:
+            os.close(self.file)
+            self.file = -1
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise BlobMissing(path.name) from None
+
+
+def _read(file: int, offset: int, length: int) -> list[bytes]:
+    parts = list[bytes]()
+    for _ in range(_PARTS_AT_ONCE):
+        if length <= 0:
+            break
+        part = os.pread(file, min(PART_BYTES, length), offset)
+        if not part:
+            raise BlobMissing("it is shorter than it should be")
+        parts.append(part)
+        offset, length = offset + len(part), length - len(part)
+    return parts
+
+
+def _delete(paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _walk(root: Path) -> Iterator[Blob]:
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder, name)
+            with suppress(FileNotFoundError):  # it was deleted, or has been finished
+                found = path.stat()
+                change_time = datetime.fromtimestamp(found.st_mtime, UTC)
+                yield Blob(path.relative_to(root).as_posix(), found.st_size, change_time)
+
+
+def _make_folder(path: Path) -> None:
+    """Makes a folder and those above it, for this process's user alone, so that they survive a crash."""
+    if path.is_dir():
+        return
+    _make_folder(path.parent)
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

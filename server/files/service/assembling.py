@@ -1,0 +1,95 @@
+"""Uploads that were received whole become one object each, with its SHA-256."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from uuid import UUID
+
+from server.files.blobs import Blobs, new_key
+from server.files.service.digests import Digests
+from storage.files.records import Piece, Upload
+from storage.files.store import FilesStore
+
+_AT_ONCE = 4
+_REMEMBERED = 10_000
+"""Objects whose caller has not come back for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """The object of an upload."""
+
+    sha256: str
+    key: str
+
+
+class Assembling:
+    """Assembles each upload once in this process, whoever waits for it, also where nobody waits any more.
+
+    That another server does the same is harmless: each writes an object of its own, and one of them is used.
+    """
+
+    def __init__(self, store: FilesStore, blobs: Blobs, digests: Digests, new_id: Callable[[], UUID]) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._digests = digests
+        self._new_id = new_id
+        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._tasks: OrderedDict[UUID, asyncio.Task[Assembled]] = OrderedDict()
+
+    async def assemble(self, upload: Upload) -> Assembled:
+        """The object of an upload that was received whole; raises BlobsUnavailable, BlobMissing.
+
+        It goes on where the caller is cancelled, and whoever calls next waits for the same.
+        """
+        file_id = upload.file.id
+        task = self._tasks.get(file_id)
+        if task is None or (task.done() and (task.cancelled() or task.exception())):
+            task = self._tasks[file_id] = asyncio.create_task(self._assembled(upload))
+            if len(self._tasks) > _REMEMBERED:  # an object that nobody comes back for is swept
+                self._tasks.popitem(last=False)
+        return await asyncio.shield(task)
+
+    def find_sha256(self, upload: Upload) -> str | None:
+        """Of an upload that was received whole, where it is known without reading it."""
+        return self._digests.find(upload.file.id, upload.file.size_bytes)
+
+    def forget(self, file_id: UUID) -> None:
+        """The object is used, or its upload is gone."""
+        self._tasks.pop(file_id, None)
+        self._digests.keep(file_id, None)
+
+    async def close(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks.values())
+
+    async def _assembled(self, upload: Upload) -> Assembled:
+        async with self._room:
+            async with self._store.reading() as reading:
+                pieces = await reading.uploads.list_pieces(upload.file.id)
+            known = self._digests.find(upload.file.id, upload.file.size_bytes)
+            if len(pieces) == 1:  # it is the object already
+                return Assembled(known or await self._read(pieces), pieces[0].key)
+            key = new_key(self._new_id())
+            if known is not None:
+                await self._blobs.join(key, [piece.key for piece in pieces])
+                return Assembled(known, key)
+            found = asyncio.get_running_loop().create_future()
+            await self._blobs.write(key, self._digests.of(self._content(pieces), found))
+            return Assembled(await found, key)
+
+    async def _read(self, pieces: Sequence[Piece]) -> str:
+        found = asyncio.get_running_loop().create_future()
+        async for _ in self._digests.of(self._content(pieces), found):
+            pass
+        return str(await found)
+
+    async def _content(self, pieces: Sequence[Piece]) -> AsyncIterator[bytes]:
+        for piece in pieces:
+            async with aclosing(self._blobs.read(piece.key, 0, piece.size_bytes)) as parts:
+                async for part in parts:
+                    yield part

@@ -1,0 +1,1 @@
+"""files: uploads, storage, scans and sweeps."""
