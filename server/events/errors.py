@@ -67,3 +67,9 @@ class QueryTooLarge(Refusal):
     """The answer takes too long to count: ask for a shorter period, or make a meter, which keeps it ready."""
 
     code = Code.RESOURCE_EXHAUSTED
+
+
+class ParquetNotInstalled(Refusal):
+    """This server cannot write Parquet: install backroom[parquet], or export as CSV."""
+
+    code = Code.FAILED_PRECONDITION

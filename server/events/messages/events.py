@@ -11,6 +11,7 @@ from backroom.events.v1 import event_type_service_pb2 as types_pb
 from backroom.events.v1 import event_types_pb2, events_pb2
 from server.events.messages.cloud_events import cloud_event_of
 from server.events.rules.judging import is_type
+from server.events.service.exporting import ExportFormat, ExportPiece
 from server.events.service.ingesting import MAX_EVENTS
 from server.frame.editing import Edit, edit_of, etag_of
 from server.frame.errors import FieldInvalid
@@ -103,6 +104,19 @@ def streamed(batch_number: int, verdicts: Sequence[Verdict]) -> pb.StreamEventsR
         answer.batch_number = batch_number
         return answer
     return pb.StreamEventsResponse(batch_number=batch_number, verdicts=map(_verdict, verdicts))
+
+
+def export_format(wanted: "pb.ExportFormat.ValueType") -> ExportFormat:
+    return ExportFormat.PARQUET if wanted == pb.EXPORT_FORMAT_PARQUET else ExportFormat.CSV
+
+
+def export_piece(piece: ExportPiece) -> pb.ExportEventsResponse:
+    return pb.ExportEventsResponse(
+        file_number=piece.file_number,
+        content=piece.content,
+        exported_events=piece.exported,
+        estimated_events=piece.estimated,
+    )
 
 
 def event_filter(wanted: pb.EventFilter) -> EventFilter:
