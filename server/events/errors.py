@@ -28,7 +28,7 @@ class TooManyEventTypes(Refusal):
 
 
 class WebhookMappingNotFound(Refusal):
-    """Nothing is declared for the webhooks of {webhook_source}."""
+    """Nothing is declared for the webhooks of this source."""
 
     code = Code.NOT_FOUND
 
