@@ -131,7 +131,7 @@ migrate: generate ## Bring the database of DATABASE_URL, or the embedded one, up
 lock: $(TOOLS)/.ready ## Lock the dependencies again, with hashes
 	@$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header -o requirements/uv.txt requirements/uv.in
 	@$(LOCK) -o requirements/runtime.txt
-	@$(LOCK) --extra embedded --extra bench --extra s3 --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	@$(LOCK) --extra embedded --extra bench --extra s3 --extra parquet --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	@$(LOCK) --extra embedded --extra bench --group run -c requirements/dev.txt -o requirements/run.txt
 	@$(LOCK) --extra embedded --extra bench --group run --group bench -c requirements/dev.txt -o requirements/bench.txt
 

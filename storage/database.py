@@ -99,10 +99,11 @@ class Database:
         changes."""
         mine = [law for law in laws if law.apart not in self.apart]
         async with self._pool.connected(**ONE_MOMENT) as connection:
-            found = {each.id: each for each in await LawReader(connection).check(mine)}
+            found = dict(zip(mine, await LawReader(connection).check(mine), strict=True))
         for name, own in self.apart.items():
-            found |= {each.id: each for each in await own.check([law for law in laws if law.apart == name])}
-        return [found[law.id] for law in laws]
+            theirs = [law for law in laws if law.apart == name]
+            found |= zip(theirs, await own.check(theirs), strict=True)
+        return [found[law] for law in laws]
 
     async def revision(self) -> str | None:
         """The migration that the database is at; None where none was applied."""

@@ -4,13 +4,13 @@ from server.frame.errors import Code, Refusal
 
 
 class EventTypeNotFound(Refusal):
-    """No event type {type} is declared."""
+    """No event type of this name is declared."""
 
     code = Code.NOT_FOUND
 
 
 class EventTypeExists(Refusal):
-    """The event type {type} is declared already."""
+    """An event type of this name is declared already."""
 
     code = Code.ALREADY_EXISTS
 
@@ -28,7 +28,7 @@ class TooManyEventTypes(Refusal):
 
 
 class WebhookMappingNotFound(Refusal):
-    """Nothing is declared for the webhooks of {webhook_source}."""
+    """Nothing is declared for the webhooks of this source."""
 
     code = Code.NOT_FOUND
 
@@ -67,3 +67,9 @@ class QueryTooLarge(Refusal):
     """The answer takes too long to count: ask for a shorter period, or make a meter, which keeps it ready."""
 
     code = Code.RESOURCE_EXHAUSTED
+
+
+class ParquetNotInstalled(Refusal):
+    """This server cannot write Parquet: install backroom[parquet], or export as CSV."""
+
+    code = Code.FAILED_PRECONDITION

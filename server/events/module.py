@@ -27,6 +27,7 @@ def build(shared: Shared, settings: EventsSettings) -> Module:
         Deleting,
         Events,
         EventTypes,
+        Exporting,
         Ingesting,
         Partitions,
         Purging,
@@ -47,7 +48,7 @@ def build(shared: Shared, settings: EventsSettings) -> Module:
     )
     ingesting = Ingesting(data, declared, partitions, now, longest_seconds=shared.database.limits.answer)
     events = Events(data, now)
-    of_events = EventServicer(ingesting, events, Deleting(data, configuration))
+    of_events = EventServicer(ingesting, events, Deleting(data, configuration), Exporting(data))
     event_types = EventTypes(configuration, declared, now)
     of_types = EventTypeServicer(event_types, RefusedEvents(data, configuration, ingesting))
     sources, queries = _sources(shared, settings, declared, partitions, ingesting), _queries(shared)

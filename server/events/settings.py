@@ -44,7 +44,7 @@ class EventsSettings(DeclaredSettings):
         " from orders",
         unset="the same database",
         example="postgresql://user:password@host3/events",
-        page="docs/events.md#a-database-of-their-own",
+        page="docs/event-sources.md#a-database-of-their-own",
         secret=True,
     )
     events_from_modules: tuple[str, ...] = setting(
@@ -54,7 +54,7 @@ class EventsSettings(DeclaredSettings):
         f" {', '.join(f'`{each}`' for each in SOURCES)}",
         unset="none",
         example="commerce,bookings",
-        page="docs/events.md#what-backroom-itself-tells",
+        page="docs/event-sources.md#what-backroom-itself-tells",
     )
     events_requests_per_second: float = setting(
         "BACKROOM_EVENTS_REQUESTS_PER_SECOND",

@@ -16,6 +16,7 @@ from storage.events.repository import (
     EventRepository,
     EventTypeReader,
     EventTypeRepository,
+    ExportReader,
     IngestRepository,
     KeyRepository,
     MeterReader,
@@ -40,6 +41,7 @@ class EventsReading(Reading):
 
     collected = on_connection(CollectedReader)
     event_changes = on_connection(EventChangeReader)
+    exports = on_connection(ExportReader)
     partitions = on_connection(PartitionReader)
     refused_events = on_connection(RefusedEventReader)
     stored_events = on_connection(EventReader)

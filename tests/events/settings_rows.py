@@ -3,6 +3,9 @@
 from tests.cli.settings_rows import Row
 
 ROWS = {
+    "BACKROOM_EVENTS_RETENTION_DAYS": Row("30", malformed=("-1", "4001", "a month")),
+    "BACKROOM_EVENTS_AHEAD_MINUTES": Row("5", malformed=("-1", "525601")),
+    "BACKROOM_EVENTS_DECLARED_ONLY": Row("true", read="True", malformed=("perhaps",)),
     "BACKROOM_EVENTS_DATABASE_URL": Row("postgresql://u:p@h/events", malformed=("mysql://h/events",)),
     "BACKROOM_EVENTS_FROM_MODULES": Row(
         "commerce , tasks", read="('commerce', 'tasks')", malformed=("identity", "orders")

@@ -32,7 +32,15 @@ async def put(api: Api, wanted: webhook_mappings_pb2.WebhookMapping) -> webhook_
 
 
 async def listed(api: Api) -> list[webhook_mappings_pb2.WebhookMapping]:
-    return [*(await api.webhook_mappings.ListWebhookMappings(pb.ListWebhookMappingsRequest())).webhook_mappings]
+    """All of them, one to a page."""
+    found: list[webhook_mappings_pb2.WebhookMapping] = []
+    request = pb.ListWebhookMappingsRequest(page_size=1)
+    while True:
+        page = await api.webhook_mappings.ListWebhookMappings(request)
+        found += page.webhook_mappings
+        if not page.next_page_token:
+            return found
+        request.page_token = page.next_page_token
 
 
 async def worked(server: Running, database_url: str) -> None:

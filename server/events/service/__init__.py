@@ -4,6 +4,7 @@ from server.events.service.collecting import Collecting
 from server.events.service.declared import DeclaredTypes
 from server.events.service.deleting import Deleting
 from server.events.service.event_types import EventTypes
+from server.events.service.exporting import Exporting
 from server.events.service.ingesting import Ingesting
 from server.events.service.partitions import Partitions
 from server.events.service.purging import Purging
@@ -17,6 +18,7 @@ __all__ = [
     "Deleting",
     "EventTypes",
     "Events",
+    "Exporting",
     "Ingesting",
     "Partitions",
     "Purging",

@@ -55,16 +55,16 @@ class WebhookMappings:
         async def act(tx: EventsConfigurationTransaction) -> None:
             before = await tx.webhook_mappings.lock(webhook_source)
             if before is None:
-                raise WebhookMappingNotFound(webhook_source=webhook_source)
+                raise WebhookMappingNotFound
             _check(before, etag)
             await tx.webhook_mappings.remove(webhook_source)
 
         await once(self._store, context, DONE, act, f"webhook_mapping/{webhook_source}")
 
-    async def list_all(self) -> Sequence[WebhookMapping]:
-        """By their webhook sources, in ASCII order."""
+    async def list_by_source(self, *, after: str | None, limit: int) -> Sequence[WebhookMapping]:
+        """By their webhook sources, in ASCII order, starting behind one."""
         async with self._store.reading() as reading:
-            return await reading.webhook_mappings.list_all()
+            return await reading.webhook_mappings.list_by_source(after=after, limit=limit)
 
 
 def _check(before: WebhookMapping | None, etag: str) -> None:

@@ -6,7 +6,7 @@ from typing import TypeVar
 from backroom.events.v1 import event_service_pb2 as pb
 from backroom.events.v1 import event_service_pb2_grpc
 from server.events.messages import events as messages
-from server.events.service import Deleting, Events, Ingesting
+from server.events.service import Deleting, Events, Exporting, Ingesting
 from server.frame.call import Call
 from server.frame.paging import by_columns, key_sequence, key_time, page_by
 from server.frame.resuming import watch_of
@@ -22,10 +22,11 @@ _BY_TIME = by_columns(lambda event: (event.time, event.sequence), key_time, key_
 
 
 class EventServicer(event_service_pb2_grpc.EventServiceServicer):
-    def __init__(self, ingesting: Ingesting, events: Events, deleting: Deleting) -> None:
+    def __init__(self, ingesting: Ingesting, events: Events, deleting: Deleting, exporting: Exporting) -> None:
         self._ingesting = ingesting
         self._events = events
         self._deleting = deleting
+        self._exporting = exporting
 
     async def IngestEvents(self, request: pb.IngestEventsRequest, call: Call) -> pb.IngestEventsResponse:
         verdicts = await self._ingesting.ingest(messages.sent_events(request), call.caller.account_id)
@@ -54,6 +55,11 @@ class EventServicer(event_service_pb2_grpc.EventServiceServicer):
         found = await self._events.list_latest(wanted, period_of(request), before=page.after, limit=page.limit)
         events, next_page_token = page.of(found, messages.event)
         return pb.ListEventsResponse(events=events, next_page_token=next_page_token)
+
+    async def ExportEvents(self, request: pb.ExportEventsRequest, call: Call) -> AsyncIterator[pb.ExportEventsResponse]:
+        wanted, kind = messages.event_filter(request.filter), messages.export_format(request.format)
+        async for piece in self._exporting.export(wanted, period_of(request), kind):
+            yield messages.export_piece(piece)
 
     async def WatchEvents(self, request: pb.WatchEventsRequest, call: Call) -> AsyncIterator[pb.WatchEventsResponse]:
         watch = watch_of(request, call.time)

@@ -3,6 +3,9 @@ from backroom.events.v1 import webhook_mapping_service_pb2_grpc
 from server.events.messages.webhook_mappings import mapping_of, webhook_mapping
 from server.events.service.webhook_mappings import WebhookMappings
 from server.frame.call import Call
+from server.frame.paging import by_column, page_by
+
+_BY_SOURCE = by_column(lambda mapping: mapping.webhook_source, str)
 
 
 class WebhookMappingServicer(webhook_mapping_service_pb2_grpc.WebhookMappingServiceServicer):
@@ -19,8 +22,10 @@ class WebhookMappingServicer(webhook_mapping_service_pb2_grpc.WebhookMappingServ
     async def ListWebhookMappings(
         self, request: pb2.ListWebhookMappingsRequest, call: Call
     ) -> pb2.ListWebhookMappingsResponse:
-        found = await self._mappings.list_all()
-        return pb2.ListWebhookMappingsResponse(webhook_mappings=map(webhook_mapping, found))
+        page = page_by(_BY_SOURCE, request)
+        found = await self._mappings.list_by_source(after=page.after, limit=page.limit)
+        mappings, next_page_token = page.of(found, webhook_mapping)
+        return pb2.ListWebhookMappingsResponse(webhook_mappings=mappings, next_page_token=next_page_token)
 
     async def DeleteWebhookMapping(
         self, request: pb2.DeleteWebhookMappingRequest, call: Call

@@ -10,6 +10,7 @@ from storage.events.repository.event_types import (
     EventTypeRepository,
 )
 from storage.events.repository.events import EventReader, EventRepository, KeyRepository
+from storage.events.repository.exporting import ExportReader
 from storage.events.repository.ingest import IngestRepository
 from storage.events.repository.meters import MeterReader, MeterRepository
 from storage.events.repository.partitions import PartitionReader, PartitionRepository
@@ -30,6 +31,7 @@ __all__ = [
     "EventRepository",
     "EventTypeReader",
     "EventTypeRepository",
+    "ExportReader",
     "IngestRepository",
     "KeyRepository",
     "MeterReader",

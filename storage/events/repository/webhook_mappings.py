@@ -22,6 +22,13 @@ class WebhookMappingReader(Reader):
             await self._connection.execute(select(webhook_mappings).order_by(webhook_mappings.c.webhook_source))
         )
 
+    async def list_by_source(self, *, after: str | None, limit: int) -> Sequence[WebhookMapping]:
+        """A page of them, starting behind a source."""
+        statement = select(webhook_mappings).order_by(webhook_mappings.c.webhook_source).limit(limit)
+        if after is not None:
+            statement = statement.where(webhook_mappings.c.webhook_source > after)
+        return _MAPPINGS.all(await self._connection.execute(statement))
+
 
 class WebhookMappingRepository(WebhookMappingReader, Repository):
     """The same, to be changed."""
