@@ -5,25 +5,30 @@ from datetime import timedelta
 from server.events.permissions import PERMISSIONS
 from server.events.settings import EventsSettings
 from server.frame.module import Manifest, Module, Service, Shared
+from server.frame.personal_data import PersonalData
+from storage.database import Database
 
 
 def build(shared: Shared, settings: EventsSettings) -> Module:
     """Imports what it is made of here: a process that does not serve events has neither its code nor its contract."""
     from backroom.events.v1 import (
-        event_query_service_pb2,
-        event_query_service_pb2_grpc,
         event_service_pb2,
         event_service_pb2_grpc,
+        event_type_service_pb2,
+        event_type_service_pb2_grpc,
     )
-    from server.events.http.chart_routes import ChartRoutes
-    from server.events.jobs import rollup_tasks
-    from server.events.service import DeclaredTypes, Deleting, Events, Ingesting, Partitions
-    from server.events.service.charts import Charts
-    from server.events.service.counting import Counting
-    from server.events.service.meters import Meters
-    from server.events.service.rolling import Rolling
-    from server.events.servicer import EventServicer
-    from server.events.servicer.event_query_service import EventQueryServicer
+    from server.events.jobs import tasks
+    from server.events.service import (
+        DeclaredTypes,
+        Deleting,
+        Events,
+        EventTypes,
+        Ingesting,
+        Partitions,
+        Purging,
+        RefusedEvents,
+    )
+    from server.events.servicer import EventServicer, EventTypeServicer
     from storage.events.store import EVENTS, EVENTS_CONFIGURATION
 
     data, configuration = shared.database.store(EVENTS), shared.database.store(EVENTS_CONFIGURATION)
@@ -39,21 +44,54 @@ def build(shared: Shared, settings: EventsSettings) -> Module:
     ingesting = Ingesting(data, declared, partitions, now, longest_seconds=shared.database.limits.answer)
     events = Events(data, now)
     of_events = EventServicer(ingesting, events, Deleting(data, configuration))
-    counting = Counting(data, configuration, now)
-    charts = Charts(configuration, counting, shared.authentication.permissions_of, now)
-    chart_routes = ChartRoutes(charts, shared.master_keys, shared.logger)
-    meters = Meters(configuration, data, now, shared.new_id)
-    queries = EventQueryServicer(counting, meters, charts, chart_routes)
+    event_types = EventTypes(configuration, declared, now)
+    of_types = EventTypeServicer(event_types, RefusedEvents(data, configuration, ingesting))
+    queries = _queries(shared)
     return Module(
         services=(
             Service(event_service_pb2, event_service_pb2_grpc, of_events),
-            Service(event_query_service_pb2, event_query_service_pb2_grpc, queries),
+            Service(event_type_service_pb2, event_type_service_pb2_grpc, of_types),
+            *queries.services,
         ),
-        tasks=rollup_tasks(Rolling(data, configuration)),
-        routes=chart_routes.routes(),
+        tasks=(*tasks(partitions, Purging(data, now)), *queries.tasks),
+        routes=queries.routes,
         batchers=(ingesting.batcher,),
         feeds=(events.feed,),
     )
 
 
-MANIFEST = Manifest(name="events", build=build, permissions=PERMISSIONS)
+def _queries(shared: Shared) -> Module:
+    """What is counted of events."""
+    from backroom.events.v1 import event_query_service_pb2, event_query_service_pb2_grpc
+    from server.events.http.chart_routes import ChartRoutes
+    from server.events.jobs import rollup_tasks
+    from server.events.service.charts import Charts
+    from server.events.service.counting import Counting
+    from server.events.service.meters import Meters
+    from server.events.service.rolling import Rolling
+    from server.events.servicer.event_query_service import EventQueryServicer
+    from storage.events.store import EVENTS, EVENTS_CONFIGURATION
+
+    data, configuration = shared.database.store(EVENTS), shared.database.store(EVENTS_CONFIGURATION)
+    counting = Counting(data, configuration, shared.now)
+    charts = Charts(configuration, counting, shared.authentication.permissions_of, shared.now)
+    chart_routes = ChartRoutes(charts, shared.master_keys, shared.logger)
+    meters = Meters(configuration, data, shared.now, shared.new_id)
+    queries = EventQueryServicer(counting, meters, charts, chart_routes)
+    return Module(
+        services=(Service(event_query_service_pb2, event_query_service_pb2_grpc, queries),),
+        tasks=rollup_tasks(Rolling(data, configuration)),
+        routes=chart_routes.routes(),
+    )
+
+
+def personal_data(database: Database) -> PersonalData:
+    from server.events.service import Deleting
+    from server.events.service.persons import PersonsEvents
+    from storage.events.store import EVENTS, EVENTS_CONFIGURATION
+
+    data = database.store(EVENTS)
+    return PersonsEvents(data, Deleting(data, database.store(EVENTS_CONFIGURATION)))
+
+
+MANIFEST = Manifest(name="events", build=build, permissions=PERMISSIONS, personal_data=personal_data)

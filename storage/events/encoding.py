@@ -34,26 +34,30 @@ def new_event(sent: SentEvent, receive_time: int) -> NewEvent:
     The digest is of all that was sent: a time that was not sent is not in it.
     """
     event_id, source, kind, subject, time, data, attributes = sent
+    known_as, origin = _origin(source, kind)
     id_bytes, subject_bytes, data_bytes = event_id.encode(), subject.encode(), data.encode()
-    content = b"".join(
-        (
-            _piece(source),
-            _piece(kind),
-            _LENGTH(len(id_bytes)),
-            id_bytes,
-            _LENGTH(len(subject_bytes)),
-            subject_bytes,
-            *((_LENGTH(len(data_bytes)), data_bytes) if data_bytes else (_NULL,)),
-            _attributes(attributes) if attributes else _NULL,
-        )
+    parts = (
+        origin,
+        _LENGTH(len(id_bytes)),
+        id_bytes,
+        _LENGTH(len(subject_bytes)),
+        subject_bytes,
+        _LENGTH(len(data_bytes)) if data_bytes else _NULL,
+        data_bytes,
+        _attributes(attributes) if attributes else _NULL,
     )
-    key = blake2b(source.encode() + b"\0" + id_bytes, digest_size=_HASH_BYTES).digest()
+    content = b"".join(parts)
     if time is None:
-        time, digest = receive_time, blake2b(content, digest_size=_HASH_BYTES).digest()
+        digest, time = blake2b(content, digest_size=_HASH_BYTES).digest(), receive_time
     else:
         digest = blake2b(_TIME(time) + content, digest_size=_HASH_BYTES).digest()
-    times = _TIMES(8, time - _POSTGRES_EPOCH, 8, receive_time - _POSTGRES_EPOCH)
-    return NewEvent(key, digest, kind, time, times + content)
+    return NewEvent(
+        blake2b(known_as + id_bytes, digest_size=_HASH_BYTES).digest(),
+        digest,
+        kind,
+        time,
+        _TIMES(8, time - _POSTGRES_EPOCH, 8, receive_time - _POSTGRES_EPOCH) + content,
+    )
 
 
 def copied(rows: Iterable[bytes], first_sequence: int) -> bytes:
@@ -82,10 +86,10 @@ _UUID_LENGTH = _LENGTH(16)
 
 
 @lru_cache(4096)
-def _piece(text: str) -> bytes:
-    """Of what many events have alike."""
-    encoded = text.encode()
-    return _LENGTH(len(encoded)) + encoded
+def _origin(source: str, kind: str) -> tuple[bytes, bytes]:
+    """What many events have alike: what the id follows in what the key is a hash of, and both as they are stored."""
+    encoded = source.encode(), kind.encode()
+    return encoded[0] + b"\0", b"".join(_LENGTH(len(each)) + each for each in encoded)
 
 
 def _attributes(attributes: Mapping[str, str]) -> bytes:

@@ -132,6 +132,7 @@ class RefusedEventFilter:
 
     type: str | None = None
     source: str | None = None
+    subject: str | None = None
     reason: RefusalReason | None = None
     ids: frozenset[UUID] | None = None
     complete: bool = False

@@ -140,7 +140,7 @@ event_types = Table(
 configuration = Table(
     "configuration",
     METADATA,
-    # How often each part was changed, such as "event_types": processes keep what they read until this changes.
+    # Another number after each change of a part, such as "event_types": until then, processes keep what they read.
     Column("part", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),
     schema="events",

@@ -1,21 +1,31 @@
 """events' messages to plain values, and back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from backroom.events.v1 import event_service_pb2 as pb
-from backroom.events.v1 import events_pb2
+from backroom.events.v1 import event_type_service_pb2 as types_pb
+from backroom.events.v1 import event_types_pb2, events_pb2
+from server.events.rules.judging import is_type
 from server.events.service.ingesting import MAX_EVENTS
+from server.frame.editing import Edit, edit_of, etag_of
 from server.frame.errors import FieldInvalid
-from server.frame.wire import EnumNames, timestamp
+from server.frame.wire import EnumNames, require, timestamp
 from storage.events.records import (
     MALFORMED_TIME,
     MICROSECONDS,
     STORED,
     Event,
     EventFilter,
+    EventType,
     Outcome,
     RefusalReason,
+    RefusedEvent,
+    RefusedEventFilter,
+    SchemaMode,
     SentEvent,
     Verdict,
 )
@@ -27,6 +37,10 @@ _NANOS = 1_000_000_000
 
 _OUTCOMES = EnumNames(Outcome, events_pb2.Outcome)
 REASONS = EnumNames(RefusalReason, events_pb2.RefusalReason)
+_MODES = EnumNames(SchemaMode, event_types_pb2.SchemaMode)
+_MAX_DESCRIPTION = 1_000
+"""In characters."""
+_MAX_SCHEMA_BYTES = 65_536
 
 
 def sent_events(request: pb.IngestEventsRequest | pb.StreamEventsRequest) -> Sequence[SentEvent]:
@@ -108,4 +122,82 @@ def _verdict(verdict: Verdict) -> events_pb2.Verdict:
     if verdict.reason is not None:
         message.reason = REASONS.wire(verdict.reason)
         message.refused_event_id = str(verdict.refused_event_id)
+    return message
+
+
+def event_type_draft(sent: event_types_pb2.EventType) -> tuple[str, str, str, SchemaMode]:
+    """Its name, description, schema and mode; raises FieldInvalid where one is missing or malformed."""
+    require(sent, "type")
+    if not is_type(sent.type):
+        said = "must be 1 to 100 letters, digits, dots, dashes, underscores, slashes and colons"
+        raise FieldInvalid.of("event_type.type", said)
+    return sent.type, _description(sent), _schema(sent), _mode(sent)
+
+
+def event_type_edit(request: types_pb.UpdateEventTypeRequest) -> Edit[str]:
+    """Raises FieldInvalid where the type is missing, the mask names another field, or a value is malformed."""
+    fields = {"description": _description, "schema": _schema, "mode": _mode}
+    return edit_of(request.event_type, request.update_mask, ("type", str), fields)
+
+
+def _description(sent: event_types_pb2.EventType) -> str:
+    if len(sent.description) > _MAX_DESCRIPTION:
+        raise FieldInvalid.of("event_type.description", f"must be at most {_MAX_DESCRIPTION:,} characters")
+    return sent.description
+
+
+def _schema(sent: event_types_pb2.EventType) -> str:
+    if len(sent.schema.encode()) > _MAX_SCHEMA_BYTES:
+        raise FieldInvalid.of("event_type.schema", f"must be at most {_MAX_SCHEMA_BYTES:,} bytes")
+    return sent.schema
+
+
+def _mode(sent: event_types_pb2.EventType) -> SchemaMode:
+    return _MODES.find(sent.mode) or SchemaMode.STRICT
+
+
+def event_type(declared: EventType) -> event_types_pb2.EventType:
+    return event_types_pb2.EventType(
+        type=declared.type,
+        description=declared.description,
+        schema=declared.schema,
+        mode=_MODES.wire(declared.mode),
+        etag=etag_of(declared),
+        create_time=timestamp(declared.create_time),
+        update_time=timestamp(declared.update_time),
+    )
+
+
+def refused_event_filter(wanted: types_pb.RefusedEventFilter, ids: Iterable[str] = ()) -> RefusedEventFilter:
+    found = frozenset(map(UUID, ids))
+    return RefusedEventFilter(
+        type=wanted.type or None,
+        source=wanted.source or None,
+        reason=REASONS.find(wanted.reason),
+        ids=found or None,
+    )
+
+
+def refused_event(kept: RefusedEvent) -> event_types_pb2.RefusedEvent:
+    sent = kept.event
+    message = event_types_pb2.RefusedEvent(
+        refused_event_id=str(kept.id),
+        event=events_pb2.Event(
+            id=sent.id,
+            source=sent.source,
+            type=sent.type,
+            subject=sent.subject,
+            data=sent.data,
+            attributes=sent.attributes,
+        ),
+        reason=REASONS.wire(kept.reason),
+        message=kept.message,
+        attempts=kept.attempts,
+        truncated=kept.truncated,
+        create_time=timestamp(kept.create_time),
+        update_time=timestamp(kept.update_time),
+    )
+    if sent.time is not None and sent.time != MALFORMED_TIME:
+        seconds, micros = divmod(sent.time, MICROSECONDS)
+        message.event.time.CopyFrom(Timestamp(seconds=seconds, nanos=micros * 1000))
     return message

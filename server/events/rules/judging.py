@@ -78,17 +78,19 @@ class Judge:
 
     def judged(self, sent: SentEvent, *, own: bool = False) -> Refused | Differing | None:
         """None where there is nothing to say; `own` where the server itself reports it."""
-        _, source, kind, _, time, data, attributes = sent
-        if problem := _fields_problem(sent):
-            return Refused(RefusalReason.FIELD_INVALID, problem)
-        if not own and is_own(source):
-            return Refused(RefusalReason.SOURCE_RESERVED, f"source: {OWN_SOURCE} is the server's own")
+        event_id, source, kind, subject, time, data, attributes = sent
+        if refused := _origin_refused(source, kind, own):
+            return refused
+        # What is short and printable is not looked at any closer; what is not printable may still be allowed.
+        short = 0 < len(event_id) <= MAX_CHARACTERS >= len(subject)
+        plain = short and event_id.isprintable() and subject.isprintable()
+        if not plain and (refused := _id_refused(event_id) or _text_refused("subject", subject)):
+            return refused
         if time is not None and not self.period.oldest <= time <= self.period.newest:
             return self._out_of_period(time)
-        if 4 * len(data) > MAX_EVENT_BYTES or attributes:
-            refused = _too_large(data, attributes) or _attributes_refused(attributes)
-            if refused:
-                return refused
+        small = 4 * len(data) <= MAX_EVENT_BYTES and not attributes
+        if not small and (refused := _too_large(data, attributes) or _attributes_refused(attributes)):
+            return refused
         return self._data_judged(kind, data)
 
     def _out_of_period(self, time: int) -> Refused:
@@ -144,40 +146,41 @@ def _shown(microseconds: int) -> str:
     return time_at(microseconds).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def is_type(text: str) -> bool:
+    """Whether a type of event may be called so."""
+    return _TYPE.fullmatch(text) is not None
+
+
 def is_own(source: str) -> bool:
     """Whether the server itself reports by this source."""
     return source.startswith(OWN_SOURCE) and source[len(OWN_SOURCE) :][:1] in ("", "/")
 
 
-def _fields_problem(sent: SentEvent) -> str | None:
-    """The fast way first; what is not printable may still be allowed."""
-    event_id, source, kind, subject, *_ = sent
-    if problem := _names_problem(source, kind):
-        return problem
-    if not (0 < len(event_id) <= MAX_CHARACTERS and event_id.isprintable()) and (
-        problem := _text_problem("id", event_id) or ("" if event_id else "id: is required")
-    ):
-        return problem
-    if len(subject) <= MAX_CHARACTERS and subject.isprintable():
-        return None
-    return _text_problem("subject", subject)
-
-
 @lru_cache(4096)
-def _names_problem(source: str, kind: str) -> str | None:
+def _origin_refused(source: str, kind: str, own: bool) -> Refused | None:
     """Of what many events have alike."""
     if not _SOURCE.fullmatch(source):
-        return f"source: must be a URI reference of 1 to {MAX_CHARACTERS} characters, without spaces"
-    if not _TYPE.fullmatch(kind):
-        return "type: must be 1 to 100 letters, digits, dots, dashes, underscores, slashes and colons"
+        said = f"source: must be a URI reference of 1 to {MAX_CHARACTERS} characters, without spaces"
+        return Refused(RefusalReason.FIELD_INVALID, said)
+    if not is_type(kind):
+        said = "type: must be 1 to 100 letters, digits, dots, dashes, underscores, slashes and colons"
+        return Refused(RefusalReason.FIELD_INVALID, said)
+    if not own and is_own(source):
+        return Refused(RefusalReason.SOURCE_RESERVED, f"source: {OWN_SOURCE} is the server's own")
     return None
 
 
-def _text_problem(name: str, text: str) -> str | None:
+def _id_refused(event_id: str) -> Refused | None:
+    return _text_refused("id", event_id) if event_id else Refused(RefusalReason.FIELD_INVALID, "id: is required")
+
+
+def _text_refused(name: str, text: str) -> Refused | None:
     if len(text) > MAX_CHARACTERS:
-        return f"{name}: must be at most {MAX_CHARACTERS} characters, and is {len(text):,}"
+        said = f"{name}: must be at most {MAX_CHARACTERS} characters, and is {len(text):,}"
+        return Refused(RefusalReason.FIELD_INVALID, said)
     if _CONTROL.search(text):
-        return f"{name}: must not contain NUL, line breaks or other control characters"
+        said = f"{name}: must not contain NUL, line breaks or other control characters"
+        return Refused(RefusalReason.FIELD_INVALID, said)
     return None
 
 

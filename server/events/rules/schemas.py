@@ -36,6 +36,8 @@ class Schema:
         """
         import jsonschema_rs  # 15 MB, which a process without schemas does not load
 
+        self._differs = jsonschema_rs.ValidationError
+
         try:
             document = orjson.loads(text)
         except orjson.JSONDecodeError as error:
@@ -54,11 +56,11 @@ class Schema:
 
     def problem(self, value: Any) -> str | None:
         """How a value differs from the schema; None where it matches."""
-        if self._validator.is_valid(value):
-            return None
-        error = next(self._validator.iter_errors(value))
-        place = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in error.instance_path)
-        return _shortened(f"data{place}: {error.message}")
+        try:
+            self._validator.validate(value)  # which ends at the first error
+        except self._differs as error:
+            return _shown(error)
+        return None
 
 
 def check_bounded(document: Any) -> None:
@@ -137,6 +139,12 @@ def _subschemas(schema: Mapping[str, Any]) -> Iterator[Any]:
 
 def _nothing_outside(uri: str) -> Any:
     raise ValueError(f"{uri} is not within the schema")
+
+
+def _shown(error: Any) -> str:
+    """Where the data differs, and how."""
+    place = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in error.instance_path)
+    return _shortened(f"data{place}: {error.message}")
 
 
 def _first_line(error: Exception) -> str:

@@ -1,5 +1,6 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from server.frame.answers import AnswerKind
 from server.frame.repeating import find_answer, once
@@ -26,6 +27,11 @@ class DeletedSubject:
 DELETED_SUBJECT = AnswerKind("events.deleted_subject", DeletedSubject)
 
 
+def resource_of(subject: str) -> str:
+    """How the record names a subject: by a hash, since it keeps what it names, and a subject may be an address."""
+    return f"event_subject/{blake2b(subject.encode(), digest_size=16).hexdigest()}"
+
+
 class Deleting:
     """Deletes what there is of a subject, wherever it is."""
 
@@ -47,7 +53,7 @@ class Deleting:
         async def act(_: EventsConfigurationTransaction) -> DeletedSubject:
             return deleted
 
-        return await once(self._configuration, context, DELETED_SUBJECT, act, "event_subject")
+        return await once(self._configuration, context, DELETED_SUBJECT, act, resource_of(subject))
 
     async def erase(self, subject: str) -> DeletedSubject:
         """The same without a record: for an account's data, of which the account's deletion is recorded."""

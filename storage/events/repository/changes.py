@@ -51,7 +51,7 @@ class EventChangeReader(LogReader):
 
     async def _batches(self, log_range: LogRange, limit: int) -> _Batches | None:
         """Those that have the next `limit` events; raises TimelineChanged where the range is of another timeline."""
-        after = log_range.after // MAX_BATCH - 1
+        after = (log_range.after + 1) // MAX_BATCH - 1  # the batch before the one that has the next event
         if not log_range.after:
             news = await super().find_news(log_range.since)
             if news.timeline != log_range.timeline:
@@ -70,9 +70,9 @@ class EventChangeReader(LogReader):
         found = [row for row in rows if row.sequence is not None]
         if not found:
             return None
-        # The first may be sent in part, and so counts for nothing.
-        counts = accumulate((row.event_count for row in found[1:]), initial=1)
-        some = [row for row, before in zip(found, counts, strict=True) if before <= limit][:limit]
+        # Of the first, all may be sent but one event, and so it counts for nothing.
+        before = (0, *accumulate((row.event_count for row in found[1:]), initial=0))
+        some = [row for row, count in zip(found, before, strict=False) if count < limit][:limit]
         return _Batches(
             [row.sequence for row in some],
             min(row.first_time for row in some),

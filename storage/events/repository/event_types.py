@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import BigInteger, cast, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from storage.base import Reader, Records, Repository, column_names, row_maker
@@ -16,7 +16,7 @@ _TYPES = Records(EventType, mode=SchemaMode)
 
 
 class ConfigurationReader(Reader):
-    """How often each part of what is declared was changed: what was read of it holds until that is another number."""
+    """The version of each part of what is declared: what was read of it holds until that is another number."""
 
     async def version(self, part: str) -> int:
         """0 before the first change."""
@@ -25,12 +25,14 @@ class ConfigurationReader(Reader):
 
 
 class ConfigurationRepository(ConfigurationReader, Repository):
-    """The same, to be counted on in the transaction of each change, last of all: other changes wait for its end."""
+    """The same, to be advanced by the transaction of each change: other changes of the part wait for its end."""
 
-    async def count(self, part: str) -> None:
-        row = upsert(configuration).values(part=part, version=1)
-        more = {"version": configuration.c.version + 1}
-        await self._connection.execute(row.on_conflict_do_update(index_elements=["part"], set_=more))
+    async def advance(self, part: str) -> None:
+        """To the time, in microseconds since 1970: a number that no change had, also one that was lost by a restore."""
+        now = cast(func.extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger)
+        row = upsert(configuration).values(part=part, version=now)
+        later = func.greatest(configuration.c.version + 1, row.excluded.version)
+        await self._connection.execute(row.on_conflict_do_update(index_elements=["part"], set_={"version": later}))
 
 
 class EventTypeReader(Reader):

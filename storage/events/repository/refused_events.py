@@ -68,6 +68,8 @@ def _matches(wanted: RefusedEventFilter) -> ColumnElement[bool]:
         found &= refused_events.c.type == wanted.type
     if wanted.source is not None:
         found &= refused_events.c.source == wanted.source
+    if wanted.subject is not None:  # twice, for the index, which has none that are empty
+        found &= (refused_events.c.subject == wanted.subject) & (refused_events.c.subject != "")
     if wanted.reason is not None:
         found &= refused_events.c.reason == wanted.reason
     if wanted.ids is not None:
