@@ -4,13 +4,13 @@ from server.frame.errors import Code, Refusal
 
 
 class EventTypeNotFound(Refusal):
-    """No event type {type} is declared."""
+    """No event type of this name is declared."""
 
     code = Code.NOT_FOUND
 
 
 class EventTypeExists(Refusal):
-    """The event type {type} is declared already."""
+    """An event type of this name is declared already."""
 
     code = Code.ALREADY_EXISTS
 

@@ -13,7 +13,7 @@ BODY_BYTES = 16 * 1024
 
 SMALLEST_LIMIT_BYTES, MAX_LIMIT_BYTES = 1024, 512 * 1024
 """Between these a method may say how large a message it takes."""
-MAX_JUDGED_BYTES = 2 * MAX_LIMIT_BYTES
+MAX_JUDGED_BYTES = 992 * 1024
 """The same where a list of the message is judged one by one: so one element that is too large is refused alone."""
 
 
@@ -63,7 +63,7 @@ def _rule_of(method: MethodDescriptor, known: frozenset[str]) -> AccessRule:
 def largest_bodies_of(services: Iterable[ServiceDescriptor]) -> Mapping[str, int]:
     """How large a message each method takes, in bytes, by its path.
 
-    Raises ContractError, naming the method, where it says less than 1 KiB, or more than 512: than 1,024 where a list is
+    Raises ContractError, naming the method, where it says less than 1 KiB, or more than 512: than 992 where a list is
     judged one by one.
     """
     methods = (method for service in services for method in service.methods)

@@ -37,13 +37,13 @@ class ConnectionLimits:
     def options(self, *, shared_port: bool = False) -> Sequence[tuple[str, Any]]:
         """As gRPC's core takes them; the port is shared with other processes, or with none."""
         # Late: a supervisor of servers reads the rules of this package, and has no use for interceptors.
-        from server.frame.contract import MAX_JUDGED_BYTES
+        from server.frame.contract import MAX_LIMIT_BYTES
 
         return (
             # A second server must not start silently on the same port.
             ("grpc.so_reuseport", int(shared_port)),
-            # No method's own limit, which refuses with a reason, is above it.
-            ("grpc.max_receive_message_length", MAX_JUDGED_BYTES),
+            # Above each method's own limit, which refuses with a reason.
+            ("grpc.max_receive_message_length", 2 * MAX_LIMIT_BYTES),
             # Of gRPC's algorithms none but the first, which is no compression: a message of 1 kB is not to become 1 MB
             # before any limit can be applied to it. A client that compresses is answered UNIMPLEMENTED.
             ("grpc.compression_enabled_algorithms_bitset", 1),

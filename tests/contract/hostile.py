@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from backroom.common.v1 import rules_pb2
 from server.frame.canonical import behaviors_of, is_output_only
+from server.frame.contract import is_judged_one_by_one
 
 CANARY = "canary-5e1f0c"
 """Appears in payloads, and must appear nowhere else."""
@@ -65,7 +66,7 @@ def filled(kind: Descriptor, **given: Any) -> Message:
 def with_nul(kind: Descriptor, depth: int = 0) -> Iterator[tuple[str, Message]]:
     """The simplest message once for each text in it, at any depth, with a NUL in that text; and the text's path."""
     for field in kind.fields:
-        if is_output_only(field):
+        if is_output_only(field) or is_judged_one_by_one(field):
             continue
         path = f"{field.name}[0]" if field.is_repeated else field.name
         if field.type == _F.TYPE_STRING:

@@ -10,7 +10,7 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from server.frame.contract import AccessRule, rules_of
+from server.frame.contract import AccessRule, is_judged_one_by_one, rules_of
 from tests.contract.proto_comments import PROTO, module_of, service_files
 from tests.fixtures.roles import PERMISSIONS
 from tests.fixtures.servers import Api
@@ -62,6 +62,11 @@ class Method:
     def is_watch(self) -> bool:
         """Whether it streams until it is cancelled."""
         return bool(self.descriptor.server_streaming and not self.descriptor.client_streaming)
+
+    @property
+    def judges_one_by_one(self) -> bool:
+        """Whether it answers for each element of a list by itself, and each is known by a key of its own."""
+        return any(map(is_judged_one_by_one, self.takes.fields))
 
     @property
     def is_unary(self) -> bool:

@@ -29,6 +29,8 @@ class ContractRows:
 
     changes: Sequence[Callable[[Scenario], Awaitable[None]]]
     """Each calls methods that change something, by `Scenario.change`; together they must call all of the module's."""
+    unrecorded: Mapping[str, str] = field(default_factory=dict)
+    """The methods, by their names, that change something and leave no audit entry, and why."""
     everyones: Mapping[Take, str] = field(default_factory=dict)
     """The ids that no account owns, and why."""
     own: Mapping[Take, str] = field(default_factory=dict)

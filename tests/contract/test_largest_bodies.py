@@ -10,7 +10,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
 from server.frame.canonical import is_output_only
-from server.frame.contract import BODY_BYTES, MAX_LIMIT_BYTES, largest_bodies_of
+from server.frame.contract import BODY_BYTES, MAX_JUDGED_BYTES, MAX_LIMIT_BYTES, is_judged_one_by_one, largest_bodies_of
 from server.frame.errors import FieldInvalid, MessageTooLarge
 from server.frame.interceptors import base
 from server.frame.interceptors.validation import MOST_NESTED_VALUES, Validation
@@ -37,6 +37,8 @@ def lists_in(kind: Descriptor, path: tuple[FieldDescriptor, ...] = ()) -> Iterat
     for field in kind.fields:
         if is_output_only(field):
             continue
+        if is_judged_one_by_one(field):
+            continue
         if field.is_repeated and not kind.full_name.startswith("google."):
             yield (*path, field)
         if field.type == FieldDescriptor.TYPE_MESSAGE and type_of(field).full_name not in FREE:
@@ -56,7 +58,9 @@ def test_the_largest_valid_request_is_accepted(method: Method) -> None:
         assert LARGEST[method.path] == MAX_LIMIT_BYTES, method
         return
     assert VALIDATION.parse(parsing(method), body) == message
-    if nests(method.takes):
+    if method.judges_one_by_one:
+        assert LARGEST[method.path] == MAX_JUDGED_BYTES, method
+    elif nests(method.takes):
         assert LARGEST[method.path] >= min(2 * len(body), MAX_LIMIT_BYTES), (method, len(body))
     else:
         assert LARGEST[method.path] <= max(BODY_BYTES, 2 * len(body)), (method, len(body))

@@ -9,9 +9,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from backroom.events.v1 import event_service_pb2 as pb
 from backroom.events.v1 import event_type_service_pb2 as types_pb
 from backroom.events.v1 import event_types_pb2, events_pb2
-from server.events.rules.judging import is_type
 from server.events.service.ingesting import MAX_EVENTS
-from server.frame.editing import Edit, edit_of, etag_of
+from server.frame.editing import Edit, as_sent, edit_of, etag_of
 from server.frame.errors import FieldInvalid
 from server.frame.wire import EnumNames, require, timestamp
 from storage.events.records import (
@@ -38,9 +37,6 @@ _NANOS = 1_000_000_000
 _OUTCOMES = EnumNames(Outcome, events_pb2.Outcome)
 REASONS = EnumNames(RefusalReason, events_pb2.RefusalReason)
 _MODES = EnumNames(SchemaMode, event_types_pb2.SchemaMode)
-_MAX_DESCRIPTION = 1_000
-"""In characters."""
-_MAX_SCHEMA_BYTES = 65_536
 
 
 def sent_events(request: pb.IngestEventsRequest | pb.StreamEventsRequest) -> Sequence[SentEvent]:
@@ -126,30 +122,15 @@ def _verdict(verdict: Verdict) -> events_pb2.Verdict:
 
 
 def event_type_draft(sent: event_types_pb2.EventType) -> tuple[str, str, str, SchemaMode]:
-    """Its name, description, schema and mode; raises FieldInvalid where one is missing or malformed."""
+    """Its name, description, schema and mode; raises FieldInvalid where the name is missing."""
     require(sent, "type")
-    if not is_type(sent.type):
-        said = "must be 1 to 100 letters, digits, dots, dashes, underscores, slashes and colons"
-        raise FieldInvalid.of("event_type.type", said)
-    return sent.type, _description(sent), _schema(sent), _mode(sent)
+    return sent.type, sent.description, sent.schema, _mode(sent)
 
 
 def event_type_edit(request: types_pb.UpdateEventTypeRequest) -> Edit[str]:
     """Raises FieldInvalid where the type is missing, the mask names another field, or a value is malformed."""
-    fields = {"description": _description, "schema": _schema, "mode": _mode}
+    fields = {**as_sent("description", "schema"), "mode": _mode}
     return edit_of(request.event_type, request.update_mask, ("type", str), fields)
-
-
-def _description(sent: event_types_pb2.EventType) -> str:
-    if len(sent.description) > _MAX_DESCRIPTION:
-        raise FieldInvalid.of("event_type.description", f"must be at most {_MAX_DESCRIPTION:,} characters")
-    return sent.description
-
-
-def _schema(sent: event_types_pb2.EventType) -> str:
-    if len(sent.schema.encode()) > _MAX_SCHEMA_BYTES:
-        raise FieldInvalid.of("event_type.schema", f"must be at most {_MAX_SCHEMA_BYTES:,} bytes")
-    return sent.schema
 
 
 def _mode(sent: event_types_pb2.EventType) -> SchemaMode:

@@ -146,11 +146,6 @@ def _shown(microseconds: int) -> str:
     return time_at(microseconds).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def is_type(text: str) -> bool:
-    """Whether a type of event may be called so."""
-    return _TYPE.fullmatch(text) is not None
-
-
 def is_own(source: str) -> bool:
     """Whether the server itself reports by this source."""
     return source.startswith(OWN_SOURCE) and source[len(OWN_SOURCE) :][:1] in ("", "/")
@@ -162,7 +157,7 @@ def _origin_refused(source: str, kind: str, own: bool) -> Refused | None:
     if not _SOURCE.fullmatch(source):
         said = f"source: must be a URI reference of 1 to {MAX_CHARACTERS} characters, without spaces"
         return Refused(RefusalReason.FIELD_INVALID, said)
-    if not is_type(kind):
+    if not _TYPE.fullmatch(kind):
         said = "type: must be 1 to 100 letters, digits, dots, dashes, underscores, slashes and colons"
         return Refused(RefusalReason.FIELD_INVALID, said)
     if not own and is_own(source):

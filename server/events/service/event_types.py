@@ -38,7 +38,7 @@ class EventTypes:
         async def act(tx: EventsConfigurationTransaction) -> EventType:
             await tx.configuration.advance(EVENT_TYPES)  # first of all: only one declares at a time
             if await tx.event_types.find(name) is not None:
-                raise EventTypeExists(type=name)
+                raise EventTypeExists
             if await tx.event_types.count() >= MAX_EVENT_TYPES:
                 raise TooManyEventTypes(limit=f"{MAX_EVENT_TYPES:,}")
             now = self._now()
@@ -78,7 +78,7 @@ class EventTypes:
         async with self._store.reading() as reading:
             found = await reading.event_types.find(name)
         if found is None:
-            raise EventTypeNotFound(type=name)
+            raise EventTypeNotFound
         return found
 
     async def list_by_type(self, *, after: str | None, limit: int) -> Sequence[EventType]:
@@ -102,5 +102,5 @@ def check_schema(schema: str) -> None:
 async def _lock(tx: EventsConfigurationTransaction, name: str) -> EventType:
     found = await tx.event_types.lock(name)
     if found is None:
-        raise EventTypeNotFound(type=name)
+        raise EventTypeNotFound
     return found
