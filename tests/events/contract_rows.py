@@ -6,6 +6,7 @@ from backroom.events.v1 import event_types_pb2
 from server.events.service.deleting import resource_of
 from tests.contract.rows import ContractRows
 from tests.contract.scenario import Scenario, fresh
+from tests.events import query_rows
 from tests.events.calling import event, update
 
 
@@ -33,7 +34,9 @@ async def delete_subject(scenario: Scenario) -> None:
 _ITSELF = "an event is the record itself, with its source, its id and when it came, and there are too many"
 
 ROWS = ContractRows(
-    changes=(declare, delete_subject),
+    changes=(declare, delete_subject, query_rows.keep_meters),
     unrecorded={"IngestEvents": _ITSELF, "StreamEvents": _ITSELF},
     everyones={("EventTypeService/RetryRefusedEvents", "refused_event_ids"): "whoever may retry may retry all"},
+    shows_secrets=query_rows.SHOWS_SECRETS,
+    secret_answers=query_rows.secret_answers,
 )
