@@ -29,6 +29,8 @@ _LATER_SECONDS = 0.3
 """How long after an answer the server is killed, at most: at any moment of a transaction."""
 _BROKEN_OFF = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED)
 """How a stream ends whose server was killed, or that has lasted as long as its caller wanted."""
+_WRITING_ON = "Internal error from Core"
+"""What grpc.aio calls it where a message is written to a stream that has just ended so."""
 
 
 def batches(count: int, seed: int) -> Iterator[Sequence[events_pb2.Event]]:
@@ -91,7 +93,7 @@ class Sending:
                 waiting.popleft()
                 self.answered += 1
         except grpc.aio.AioRpcError as error:
-            if error.code() not in _BROKEN_OFF:
+            if error.code() not in _BROKEN_OFF and error.details() != _WRITING_ON:
                 raise
         self.left.extendleft(reversed(waiting))
 
