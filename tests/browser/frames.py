@@ -95,6 +95,19 @@ def _served(pages: Sequence[tuple[str, str]]) -> Iterator[str]:
         server.server_close()
 
 
+def options(profile: str) -> Sequence[str]:
+    """How Chromium is started without a window, and without asking anybody for anything."""
+    quiet = ("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync")
+    return (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        *quiet,
+        f"--user-data-dir={profile}",
+    )
+
+
 async def shown(pages: Sequence[tuple[str, str]]) -> Ran:
     """Shows pages, each with its content type, in a browser, and says which of them ran a script."""
     return await asyncio.to_thread(_shown, pages)
@@ -104,11 +117,7 @@ def _shown(pages: Sequence[tuple[str, str]]) -> Ran:
     browser = chromium()
     assert browser is not None, "Chromium is not installed: apt-get install chromium"
     with _served(pages) as url, tempfile.TemporaryDirectory() as profile:
-        command = [
-            *(browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--dump-dom"),
-            *("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            *(f"--user-data-dir={profile}", f"--virtual-time-budget={_BUDGET_MS}", url),
-        ]
+        command = [browser, *options(profile), "--dump-dom", f"--virtual-time-budget={_BUDGET_MS}", url]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_SECONDS, check=True)
     found = _RESULT.search(ended.stdout)
     assert found is not None, f"the browser said nothing: {ended.stdout[-500:]} {ended.stderr[-500:]}"

@@ -25,8 +25,12 @@ _AT_ONCE = 2
 _PAGE = 1000
 _TIMEOUT = timedelta(seconds=30)
 _RETRIED = timedelta(seconds=10)
-_ATTRIBUTES: "Attributes" = {"Content-Type": "application/octet-stream", "Content-Disposition": "attachment"}
-"""Whoever gets an object by a link gets it as this, whatever it is."""
+_ATTRIBUTES: "Attributes" = {"Content-Type": "image/vnd.backroom.opaque", "Content-Disposition": "attachment"}
+"""Whoever gets an object by a link gets it as this, whatever it is.
+
+S3 sends no nosniff, without which a page may run an attachment of type application/octet-stream as a script of its own;
+of what calls itself an image, known or not, no browser runs one (the Fetch standard, 2.5).
+"""
 
 
 class S3Blobs:

@@ -1,0 +1,1 @@
+"""Clients that others wrote for tus, unmodified."""
