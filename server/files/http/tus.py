@@ -24,7 +24,7 @@ from server.files.http.uploading import (
 )
 from server.files.links import UPLOADS, Links
 from server.files.rules.links import UploadRight
-from server.files.rules.receiving import PIECE_BYTES, Chunk, UploadDraft
+from server.files.rules.receiving import Chunk, UploadDraft
 from server.files.service import Files, Receiving, Uploads
 from server.frame.editing import etag_of
 from server.frame.errors import FieldInvalid, Overloaded
@@ -35,7 +35,7 @@ from storage.files.records import Upload
 VERSION = "1.0.0"
 _EXTENSIONS = "creation,creation-with-upload,checksum,termination,expiration"
 _BYTES = "application/offset+octet-stream"
-_MAX_CHECKED_BYTES = PIECE_BYTES
+_MAX_CHECKED_BYTES = 8 * 1024 * 1024
 """Of a chunk with a checksum, which is stored only once all of it was checked."""
 _READ_SECONDS = 30.0
 """For how long a sender may send nothing."""

@@ -54,7 +54,7 @@ class Assembling:
 
     def find_sha256(self, upload: Upload) -> str | None:
         """Of an upload that was received whole, where it is known without reading it."""
-        return self._digests.find(upload.file.id, upload.file.size_bytes)
+        return self._digests.find_sha256(upload.file.id, upload.file.size_bytes)
 
     def forget(self, file_id: UUID) -> None:
         """The object is used, or its upload is gone."""
@@ -71,7 +71,7 @@ class Assembling:
         async with self._room:
             async with self._store.reading() as reading:
                 pieces = await reading.uploads.list_pieces(upload.file.id)
-            known = self._digests.find(upload.file.id, upload.file.size_bytes)
+            known = self._digests.find_sha256(upload.file.id, upload.file.size_bytes)
             if len(pieces) == 1:  # it is the object already
                 return Assembled(known or await self._read(pieces), pieces[0].key)
             key = new_key(self._new_id())
