@@ -16,12 +16,15 @@ from tests.browser.frames import chromium, options
 
 _LONGEST_SECONDS = 300
 _REPORT = "/report"
-HELP = f"""
+REPORT = f"""
 const report = said => fetch("{_REPORT}", {{method: "POST", body: JSON.stringify(said)}});
+"""
+"""What a page has to say how it went: `report(...)`, once."""
+HELP = f"""{REPORT}
 addEventListener("error", event => event.message && report({{error: event.message}}));
 addEventListener("unhandledrejection", event => report({{error: String(event.reason)}}));
 """
-"""What a page has to say how it went: `report(...)`, once."""
+"""The same for a page on which nothing should fail."""
 
 
 @dataclass

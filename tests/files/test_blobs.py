@@ -198,7 +198,7 @@ async def test_a_link_to_an_object_in_s3_is_an_attachment_of_no_known_type(s3: S
         answer = await client.get(link)
         assert answer.content == b"<script>alert(1)</script>"
         assert answer.headers["content-disposition"] == "attachment"
-        assert answer.headers["content-type"] == "application/octet-stream"
+        assert answer.headers["content-type"] == "image/vnd.backroom.opaque"
         assert (await client.get(link.partition("?")[0])).status_code == 403
 
 

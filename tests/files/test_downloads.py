@@ -1,6 +1,8 @@
 """Downloads by signed links: ranges, what browsers are told, and what links permit."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
@@ -11,10 +13,12 @@ from PIL import Image
 
 from backroom.files.v1 import file_service_pb2 as pb
 from backroom.files.v1 import files_pb2
+from server.files.http import downloads
 from server.files.http.downloads import disposition, served_type
 from server.files.http.ranges import ByteRange, Unsatisfiable, byte_range
 from server.files.scanning.configured import NoScanner
 from storage.database import Database
+from storage.files.store import FILES
 from tests.files.calling import Behind, clean, content_of, deleted, fresh, uploaded
 from tests.files.images import HTML, drawn
 from tests.fixtures.http import plain_client
@@ -176,6 +180,45 @@ async def test_pages_of_exact_origins_may_read(server: Running, customer: Api, h
             "access-control-request-headers": "range",
         }
         assert ((await http.options(path, headers=preflight)).status_code == 200) == allowed
+
+
+async def test_a_reader_that_does_not_read_is_ended(
+    server: Running, customer: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it got is not taken for the whole file."""
+    monkeypatch.setattr(downloads, "_WRITE_SECONDS", 0.3)
+    size = 30_000_000
+    path = await path_of(customer, await served(server, customer, bytes(size)))
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.server.http_port, limit=1000)
+    writer.write(f"GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".encode())
+    await reader.readuntil(b"\r\n\r\n")
+    for _ in range(1_200):
+        if writer.is_closing():
+            break
+        writer.write(b"\r\n")  # by which one learns that the other side has gone
+        await asyncio.sleep(0.05)
+    got = 0
+    with suppress(ConnectionError):
+        while part := await reader.read(1_000_000):
+            got += len(part)
+    writer.close()
+    assert got < size
+
+
+async def test_a_file_whose_bytes_are_gone_ends_the_connection(
+    server: Running, customer: Api, http: httpx.AsyncClient
+) -> None:
+    """And says why in the log, and nowhere else."""
+    file = await served(server, customer, content_of(2_000_000))
+    path = await path_of(customer, file)
+    async with server.database.store(FILES).reading() as reading:
+        content = await reading.contents.find(file.sha256)
+    assert content is not None
+    await Behind(server.database).blobs.delete([content.key])
+    with pytest.raises(httpx.RemoteProtocolError):
+        await http.get(path)
+    (line,) = [line for line in server.log if line["event"] == "download_failed"]
+    assert "BlobMissing" in line["fault"]
 
 
 async def test_a_clean_file_is_downloaded_by_its_link(server: Running, customer: Api, http: httpx.AsyncClient) -> None:

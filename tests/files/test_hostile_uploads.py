@@ -45,6 +45,7 @@ async def test_any_other_name_is_kept_as_it_is(customer: Api) -> None:
         assert (await created(customer, 1, name)).file.name == name
 
 
+@pytest.mark.slow
 async def test_each_hostile_content_ends_as_it_is_said_to(server: Running, customer: Api, clamd: RunningClamd) -> None:
     """What is not clean is neither served, nor deleted; what lies about its type is told by its content."""
     work = behind(server, clamd)
@@ -70,7 +71,6 @@ async def scanning_server(database: Database, database_url: str, clamd: RunningC
     parts: dict[str, Any] = {
         "files_scanner": clamd.setting,
         "files_scanner_max_bytes": MAX_BYTES,
-        "passwords": quick_passwords(),
     }
     async with running(database, jobs_on=database_url, passwords=quick_passwords(), **parts) as opened:
         yield opened

@@ -148,6 +148,18 @@ async def test_wrong_requests_are_refused(customer: Api, http: httpx.AsyncClient
         assert await status("HEAD", path, {}) == 404
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"), [("image/png", "image/png"), ("a\0b", ""), ("text/html\r\n", ""), ("x" * 500, "")]
+)
+async def test_only_a_type_is_kept_as_the_type_that_is_declared(
+    customer: Api, http: httpx.AsyncClient, said: str, kept: str
+) -> None:
+    headers = by(customer, upload_length="0", upload_metadata=named(filename="a.png", filetype=said))
+    answer = await http.post(ENDPOINT, headers=headers)
+    assert answer.status_code == 201
+    assert (await found(customer, file_id_of(answer.headers["location"]))).declared_type == kept
+
+
 async def test_what_a_sender_says_last_is_the_method(customer: Api, http: httpx.AsyncClient) -> None:
     """Where something between lets no other methods through."""
     url = await created(http, customer, 3)

@@ -40,6 +40,11 @@ class Blobs(Protocol):
     Everything but closing raises BlobsUnavailable. None of it blocks the event loop.
     """
 
+    @property
+    def piece_bytes(self) -> int:
+        """How large the objects are best that an upload is staged in."""
+        ...
+
     async def write(self, key: str, content: AsyncIterator[bytes]) -> int:
         """Writes an object of any size in bounded memory, and returns its size; it survives a crash from then on.
 

@@ -18,6 +18,8 @@ _THREADS = 8
 """How many reads and writes one process does at the same time."""
 _GATHERED_BYTES = 2 * 1024 * 1024
 """So much is written at once, since each turn of a thread costs 0.1 ms."""
+_PIECE_BYTES = 64 * 1024 * 1024
+"""None of it is kept in memory, and each costs two syncs."""
 _PARTS_AT_ONCE = 4
 _PAGE = 1000
 _UNFINISHED = "unfinished"
@@ -38,6 +40,10 @@ class FolderBlobs:
         """The folder is made when it is first needed."""
         self._root = root
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="blobs")
+
+    @property
+    def piece_bytes(self) -> int:
+        return _PIECE_BYTES
 
     async def write(self, key: str, content: AsyncIterator[bytes]) -> int:
         writing = _Writing(self._root, key)
@@ -126,6 +132,7 @@ class _Writing:
 
     def append(self, parts: Sequence[bytes]) -> None:
         self._begin()
+        begin = self.size
         left = [memoryview(part) for part in parts if part]
         while left:
             written = os.writev(self.file, left[:512])
@@ -134,6 +141,8 @@ class _Writing:
                 written -= len(left.pop(0))
             if written:
                 left[0] = left[0][written:]
+        # Has the kernel begin to write it to the disk, so that little is left to be done when it is synced.
+        os.posix_fadvise(self.file, begin, self.size - begin, os.POSIX_FADV_DONTNEED)
 
     def copy(self, source: Path) -> None:
         """Appends a file within the kernel; on file systems that can, the two share their blocks."""

@@ -19,12 +19,18 @@ _RANGE_BYTES = 4 * 1024 * 1024
 """Of one request: one for all of it would have to end in time, however slow its reader is."""
 _SINGLE_BYTES = 16 * 1024 * 1024
 """What is not larger is written by one request, which leaves nothing behind where it fails."""
+_PIECE_BYTES = 8 * 1024 * 1024
+"""Each is in memory until it is written."""
 _AT_ONCE = 2
 _PAGE = 1000
 _TIMEOUT = timedelta(seconds=30)
 _RETRIED = timedelta(seconds=10)
-_ATTRIBUTES: "Attributes" = {"Content-Type": "application/octet-stream", "Content-Disposition": "attachment"}
-"""Whoever gets an object by a link gets it as this, whatever it is."""
+_ATTRIBUTES: "Attributes" = {"Content-Type": "image/vnd.backroom.opaque", "Content-Disposition": "attachment"}
+"""Whoever gets an object by a link gets it as this, whatever it is.
+
+S3 sends no nosniff, without which a page may run an attachment of type application/octet-stream as a script of its own;
+of what calls itself an image, known or not, no browser runs one (the Fetch standard, 2.5).
+"""
 
 
 class S3Blobs:
@@ -51,6 +57,10 @@ class S3Blobs:
             retry_config={"max_retries": 3, "retry_timeout": _RETRIED},
             **given,
         )
+
+    @property
+    def piece_bytes(self) -> int:
+        return _PIECE_BYTES
 
     async def write(self, key: str, content: AsyncIterator[bytes]) -> int:
         head, size = list[bytes](), 0

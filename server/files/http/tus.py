@@ -20,26 +20,26 @@ from server.files.http.uploading import (
     UploadRequests,
     checksum,
     metadata,
+    named,
     number,
 )
 from server.files.links import UPLOADS, Links
 from server.files.rules.links import UploadRight
-from server.files.rules.receiving import PIECE_BYTES, Chunk, UploadDraft
+from server.files.rules.receiving import Chunk, UploadDraft
 from server.files.service import Files, Receiving, Uploads
 from server.frame.editing import etag_of
 from server.frame.errors import FieldInvalid, Overloaded
-from server.frame.http import take_body
+from server.frame.http import http_headers, take_body
 from server.frame.module import Clock
 from storage.files.records import Upload
 
 VERSION = "1.0.0"
 _EXTENSIONS = "creation,creation-with-upload,checksum,termination,expiration"
 _BYTES = "application/offset+octet-stream"
-_MAX_CHECKED_BYTES = PIECE_BYTES
+_MAX_CHECKED_BYTES = 8 * 1024 * 1024
 """Of a chunk with a checksum, which is stored only once all of it was checked."""
 _READ_SECONDS = 30.0
 """For how long a sender may send nothing."""
-_NAMELESS = "file"
 _CHECKSUM_MISMATCH = 460
 
 
@@ -65,7 +65,7 @@ class Tus:
         self._largest_bytes = largest_bytes
 
     async def answer(self, request: Request) -> Response:
-        """Raises RateLimited, TokenInvalid, PermissionMissing, FileNotFound, StorageUnavailable, Overloaded."""
+        """Raises RateLimited, TokenInvalid, PermissionMissing, FileNotFound, StorageUnavailable."""
         method = request.method
         if method == "POST":
             method = request.headers.get("x-http-method-override", method).upper()
@@ -77,6 +77,9 @@ class Tus:
             found = PlainTextResponse(f"{refusal.message()}\n", 409)
         except (QuotaExceeded, SizeExceeded) as refusal:
             found = PlainTextResponse(f"{refusal.message()}\n", 413)
+        except Overloaded as refusal:
+            # tus-js-client tries again what is a 503, and not what is a 429.
+            found = PlainTextResponse(f"{refusal.message()}\n", 503, http_headers(refusal))
         except (TimeoutError, ClientDisconnect):
             found = PlainTextResponse("Nothing was sent for a while: continue from the offset.\n", 408)
         found.headers["tus-resumable"] = VERSION
@@ -116,7 +119,8 @@ class Tus:
         if size > min(largest, self._largest_bytes):
             raise Malformed(413, f"Upload-Length must be at most {min(largest, self._largest_bytes)} bytes.")
         wanted = _wanted_checksum(request)
-        draft = UploadDraft(_name(said), size, said.get("filetype", said.get("type", ""))[:127], None)
+        name, kind = named(said)
+        draft = UploadDraft(name, size, kind, None)
         try:
             upload = await self._uploads.create(uploading.caller, draft, uploading.context("tus POST", self._now))
         except FieldInvalid as refusal:
@@ -179,10 +183,6 @@ class Tus:
             return f"{UPLOADS}/{upload.file.id}"
         until = int(upload.expire_time.timestamp())
         return self._links.right_path(UploadRight(upload.file.id, uploading.caller.account_id, until))
-
-
-def _name(said: Mapping[str, str]) -> str:
-    return said.get("filename") or said.get("name") or _NAMELESS
 
 
 def _has_bytes(request: Request) -> bool:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ CHECKSUMS: Mapping[str, Callable[[bytes], bytes]] = {
     "crc32": lambda data: zlib.crc32(data).to_bytes(4),
 }
 _MAX_METADATA_CHARACTERS = 8192
+_NAMELESS = "file"
+_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,63}/[A-Za-z0-9!#$&^_.+-]{1,63}")
 
 
 class Malformed(Exception):
@@ -120,6 +123,12 @@ def metadata(header: str) -> Mapping[str, str]:
         except ValueError:
             raise Malformed(400, f"Upload-Metadata must have {name!r} in base64 of UTF-8.") from None
     return found
+
+
+def named(said: Mapping[str, str]) -> tuple[str, str]:
+    """A file's name, and the type that its sender takes it for; both by the names that clients use."""
+    kind = said.get("filetype") or said.get("type") or ""
+    return said.get("filename") or said.get("name") or _NAMELESS, kind if _TYPE.fullmatch(kind) else ""
 
 
 @dataclass(frozen=True, slots=True)

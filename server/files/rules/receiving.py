@@ -18,10 +18,9 @@ from server.files.errors import (
 from server.files.rules.access import LARGE_QUOTA
 from storage.files.records import File, FileState, Piece, Upload, Usage
 
-PIECE_BYTES = 8 * 1024 * 1024
-"""How large a piece grows before it is stored: each costs a transaction and an fsync, and all of it is in memory."""
 PIECE_SECONDS = 2.0
-"""For how long a slow sender's bytes are gathered before they are stored: so much of them a broken line can lose."""
+"""After which a slow sender's bytes are stored for good, however few they are: a server that is killed loses the later
+ones."""
 MAX_PIECES = 50_000
 
 

@@ -30,10 +30,15 @@ class Digests:
         self._known: OrderedDict[UUID, Digest] = OrderedDict()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="digests")
 
-    async def continued(self, file_id: UUID, offset: int, parts: Sequence[bytes]) -> Digest | None:
-        """The digest with these bytes, which begin at an offset; None where that of the bytes before is not known."""
-        known = self._known.get(file_id) if offset else Digest(hashlib.sha256(), 0)
-        if known is None or known.size_bytes != offset:
+    def find(self, file_id: UUID, size_bytes: int) -> Digest | None:
+        """The digest of the first bytes of an upload; None where it is not known."""
+        known = self._known.get(file_id) if size_bytes else Digest(hashlib.sha256(), 0)
+        return known if known is not None and known.size_bytes == size_bytes else None
+
+    async def continued(self, before: "asyncio.Future[Digest | None]", parts: Sequence[bytes]) -> Digest | None:
+        """The digest with these bytes behind those before them; None where that of those is not known."""
+        known = await before
+        if known is None:
             return None
         return await asyncio.get_running_loop().run_in_executor(self._threads, _continued, known, parts)
 
@@ -45,10 +50,10 @@ class Digests:
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
 
-    def find(self, file_id: UUID, size_bytes: int) -> str | None:
+    def find_sha256(self, file_id: UUID, size_bytes: int) -> str | None:
         """In hexadecimal digits, of an upload that was received whole."""
-        known = self._known.get(file_id) if size_bytes else Digest(hashlib.sha256(), 0)
-        return str(known.state.hexdigest()) if known is not None and known.size_bytes == size_bytes else None
+        known = self.find(file_id, size_bytes)
+        return str(known.state.hexdigest()) if known is not None else None
 
     async def of(self, content: AsyncIterator[bytes], into: "asyncio.Future[str]") -> AsyncIterator[bytes]:
         """The same content, whose digest is known once it has been read to its end."""

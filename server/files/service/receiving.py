@@ -1,9 +1,10 @@
 """Chunks as they come, stored in pieces: each is an object, and a row in a transaction of its own."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import monotonic
 from uuid import UUID
@@ -13,9 +14,9 @@ from google_crc32c import extend, value
 from server.files.blobs import Blobs, BlobsUnavailable, new_key
 from server.files.errors import StorageUnavailable
 from server.files.rules.access import check_uploads
-from server.files.rules.receiving import PIECE_BYTES, PIECE_SECONDS, Chunk, check_chunk, check_uploading, grown
+from server.files.rules.receiving import PIECE_SECONDS, Chunk, check_chunk, check_uploading, grown
 from server.files.service.changing import resource
-from server.files.service.digests import Digests
+from server.files.service.digests import Digest, Digests
 from server.frame.caller import Caller
 from server.frame.errors import Refusal
 from server.frame.shielding import ShieldedTasks
@@ -23,6 +24,46 @@ from storage.errors import StoreError
 from storage.files.records import Piece, Upload
 from storage.files.store import FilesStore
 from storage.frame.records import ChangeContext
+
+_BLOCK_BYTES = 1024 * 1024
+"""So much is handed on at once, to be written and hashed."""
+_BLOCKS_AHEAD = 4
+"""Of one piece that is being written: then no more is read from the sender."""
+_PIECES_AT_ONCE = 2
+"""Of one stream, whose bytes are written and that are being synced and recorded while the next one grows."""
+
+
+class _Growing:
+    """A piece whose bytes are written as they come."""
+
+    def __init__(self, piece: Piece) -> None:
+        """`piece` has no bytes yet."""
+        self.piece = piece
+        self.since = monotonic()
+        self.digest: asyncio.Future[Digest | None] | None = None
+        """Of all bytes up to its end, once it has ended."""
+        self._blocks: asyncio.Queue[Sequence[bytes]] = asyncio.Queue(_BLOCKS_AHEAD)
+        self._closed = False
+
+    async def add(self, block: Sequence[bytes], size: int, crc32c: int) -> None:
+        """Waits while the storage is slower; `crc32c` is of all bytes of the piece."""
+        if not self._closed:
+            await self._blocks.put(block)
+        self.piece = replace(self.piece, size_bytes=self.piece.size_bytes + size, crc32c=crc32c)
+
+    async def end(self) -> None:
+        if not self._closed:
+            await self._blocks.put(())
+
+    async def parts(self) -> AsyncGenerator[bytes, None]:
+        try:
+            while block := await self._blocks.get():
+                for part in block:
+                    yield part
+        finally:
+            self._closed = True
+            while not self._blocks.empty():  # which lets go whoever waits to add one
+                self._blocks.get_nowait()
 
 
 @dataclass
@@ -35,27 +76,24 @@ class _Stream:
     """To be recorded with the first piece; None once it is."""
     position: int
     """Where the next chunk begins."""
-    parts: list[bytes] = field(default_factory=list)
+    digest: "asyncio.Future[Digest | None]"
+    """Of all bytes before those that are gathered."""
+    block: list[bytes] = field(default_factory=list)
     size: int = 0
     crc32c: int = 0
-    since: float = 0.0
-    storing: "asyncio.Task[None] | None" = None
+    """Of the bytes of the piece that grows."""
+    growing: _Growing | None = None
+    storing: "deque[asyncio.Task[None]]" = field(default_factory=deque)
+    """The pieces that are being stored, in their order."""
 
     def take(self, chunk: Chunk) -> None:
         """Raises OffsetMismatch, ChunkDamaged, SizeExceeded."""
         check_chunk(chunk, value(chunk.data), self.upload, self.position)
-        if not chunk.data:
-            return
-        if not self.parts:
-            self.since = monotonic()
-        self.parts.append(chunk.data)
-        self.size += len(chunk.data)
-        self.position += len(chunk.data)
-        self.crc32c = extend(self.crc32c, chunk.data)
-
-    @property
-    def is_due(self) -> bool:
-        return self.size >= PIECE_BYTES or (self.size > 0 and monotonic() - self.since >= PIECE_SECONDS)
+        if chunk.data:
+            self.block.append(chunk.data)
+            self.size += len(chunk.data)
+            self.position += len(chunk.data)
+            self.crc32c = extend(self.crc32c, chunk.data)
 
 
 class Receiving:
@@ -89,13 +127,15 @@ class Receiving:
         StorageUnavailable.
         """
         upload = await self.find(caller, file_id)
-        stream = _Stream(upload, context, upload.received_bytes)
+        known = asyncio.get_running_loop().create_future()
+        known.set_result(self._digests.find(file_id, upload.received_bytes))
+        stream = _Stream(upload, context, upload.received_bytes, known)
         try:
             async with aclosing(chunks) as each:
                 async for chunk in each:
                     stream.take(chunk)
-                    if stream.is_due:
-                        await self._store_next(stream)
+                    if stream.size >= _BLOCK_BYTES:
+                        await self._write_on(stream)
             await self._store_all(stream)
         except BaseException:
             with suppress(Refusal, StoreError):  # the first one counts
@@ -117,35 +157,63 @@ class Receiving:
     async def close(self) -> None:
         await self._shielded.close()
 
-    async def _store_next(self, stream: _Stream) -> None:
-        """Begins to store what was gathered, once what was gathered before is stored."""
-        if stream.storing is not None:
-            await asyncio.shield(stream.storing)
-        stream.storing = asyncio.create_task(self._store_piece(stream, stream.parts, stream.size, stream.crc32c))
-        stream.parts, stream.size, stream.crc32c = [], 0, 0
+    async def _write_on(self, stream: _Stream) -> None:
+        """Hands on what was gathered; ends the piece that it belongs to where that is large or old enough."""
+        growing, block, size = stream.growing or await self._begin(stream), stream.block, stream.size
+        stream.block, stream.size = [], 0
+        await stream.digest  # of the block before
+        stream.digest = asyncio.create_task(self._digests.continued(stream.digest, block))
+        await growing.add(block, size, stream.crc32c)
+        is_large = growing.piece.size_bytes >= self._blobs.piece_bytes
+        if is_large or monotonic() - growing.since >= PIECE_SECONDS:
+            await self._end(stream, growing)
+
+    async def _begin(self, stream: _Stream) -> _Growing:
+        """Begins a piece with what was gathered, as soon as there is room for it."""
+        if len(stream.storing) > _PIECES_AT_ONCE:
+            await asyncio.shield(stream.storing.popleft())
+        offset = stream.position - stream.size
+        growing = _Growing(Piece(stream.upload.file.id, offset, 0, 0, new_key(self._new_id())))
+        before = stream.storing[-1] if stream.storing else None
+        stream.storing.append(asyncio.create_task(self._store_piece(stream, growing, before)))
+        stream.growing = growing
+        return growing
+
+    async def _end(self, stream: _Stream, growing: _Growing) -> None:
+        stream.growing, stream.crc32c, growing.digest = None, 0, stream.digest
+        await growing.end()
 
     async def _store_all(self, stream: _Stream) -> None:
+        """Waits until all that was gathered is stored; raises why the first piece is not that could not be."""
         if stream.size:
-            await self._store_next(stream)
-        if stream.storing is not None:
-            await asyncio.shield(stream.storing)
+            await self._write_on(stream)
+        if stream.growing is not None:
+            await self._end(stream, stream.growing)
+        if stream.storing:
+            await asyncio.wait(stream.storing)
+        outcomes = [each.exception() for each in stream.storing]
+        stream.storing.clear()
+        for error in filter(None, outcomes):
+            raise error
 
-    async def _store_piece(self, stream: _Stream, parts: Sequence[bytes], size: int, crc32c: int) -> None:
-        file_id, offset = stream.upload.file.id, stream.upload.received_bytes
-        piece = Piece(file_id, offset, size, crc32c, new_key(self._new_id()))
+    async def _store_piece(self, stream: _Stream, growing: _Growing, before: "asyncio.Task[None] | None") -> None:
+        key = growing.piece.key
         try:
-            _, digest = await asyncio.gather(
-                self._blobs.write(piece.key, _each(parts)), self._digests.continued(file_id, offset, parts)
-            )
+            async with aclosing(growing.parts()) as parts:
+                await self._blobs.write(key, parts)
         except BlobsUnavailable as error:
             raise StorageUnavailable from error
+        piece, digest = growing.piece, growing.digest
+        assert digest is not None  # noqa: S101 - it has ended
         try:
+            if before is not None:
+                await asyncio.shield(before)
             await self._record(stream, piece)
         except Refusal:  # another sender was faster: what is known to belong to nothing need not wait for the sweep
             with suppress(BlobsUnavailable):
-                await self._blobs.delete([piece.key])
+                await self._blobs.delete([key])
             raise
-        self._digests.keep(file_id, digest)
+        self._digests.keep(piece.file_id, await digest)
 
     async def _record(self, stream: _Stream, piece: Piece) -> None:
         async with self._store.transaction() as tx:
@@ -154,8 +222,3 @@ class Receiving:
             if stream.context is not None:
                 await tx.audit.record([stream.context.entry(resource(piece.file_id))])
         stream.upload, stream.context = upload, None
-
-
-async def _each(parts: Sequence[bytes]) -> AsyncIterator[bytes]:
-    for part in parts:
-        yield part

@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -180,7 +180,8 @@ class Scanning:
 
     async def _findings(self, scanner: Scanner, content: Content) -> Findings:
         try:
-            return await scanner.scan(content.size_bytes, self._blobs.read(content.key, 0, content.size_bytes))
+            async with aclosing(self._blobs.read(content.key, 0, content.size_bytes)) as parts:
+                return await scanner.scan(content.size_bytes, parts)
         except BlobMissing:
             return Findings(Outcome.UNSCANNABLE, "its bytes are missing in the storage")
 
