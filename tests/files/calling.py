@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -144,9 +145,10 @@ class Behind:
     """How far its clock is ahead."""
     log: list[dict[str, Any]] = field(default_factory=list)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    folder: Path = FILES_FOLDER
 
     def __post_init__(self) -> None:
-        self.blobs = FolderBlobs(FILES_FOLDER)
+        self.blobs = FolderBlobs(self.folder)
         store, logger = self.database.store(FILES), structlog.wrap_logger(None, processors=[keep_in(self.log)])
         new_id = uuid_utils.compat.uuid7
         self.scanning = Scanning(store, self.blobs, self.scanner, self.now, new_id, logger, self.registry)

@@ -17,6 +17,10 @@ _REMEMBERED = 10_000
 """Objects whose caller has not come back for them."""
 
 
+class UploadEnded(Exception):
+    """The upload was completed or deleted meanwhile, and its pieces are gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Assembled:
     """The object of an upload."""
@@ -40,7 +44,7 @@ class Assembling:
         self._tasks: OrderedDict[UUID, asyncio.Task[Assembled]] = OrderedDict()
 
     async def assemble(self, upload: Upload) -> Assembled:
-        """The object of an upload that was received whole; raises BlobsUnavailable, BlobMissing.
+        """The object of an upload that was received whole; raises BlobsUnavailable, BlobMissing, UploadEnded.
 
         It goes on where the caller is cancelled, and whoever calls next waits for the same.
         """
@@ -71,6 +75,8 @@ class Assembling:
         async with self._room:
             async with self._store.reading() as reading:
                 pieces = await reading.uploads.list_pieces(upload.file.id)
+            if sum(piece.size_bytes for piece in pieces) != upload.file.size_bytes:
+                raise UploadEnded
             known = self._digests.find_sha256(upload.file.id, upload.file.size_bytes)
             if len(pieces) == 1:  # it is the object already
                 return Assembled(known or await self._read(pieces), pieces[0].key)

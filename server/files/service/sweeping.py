@@ -149,6 +149,7 @@ class Sweeping:
     def _report(self, kind: str, deleted: int, failed: int) -> None:
         self._swept.labels(kind, "deleted").inc(deleted)
         self._swept.labels(kind, "failed").inc(failed)
-        if deleted or failed:
-            log = self._logger.warning if failed else self._logger.info
-            log("files_swept", kind=kind, deleted=deleted, failed=failed)
+        if failed:
+            self._logger.warning("files_swept", kind=kind, deleted=deleted, failed=failed)
+        elif deleted:
+            self._logger.info("files_swept", kind=kind, deleted=deleted, failed=failed)

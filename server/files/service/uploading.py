@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from server.files.blobs import BlobsUnavailable
+from server.files.blobs import BlobMissing, BlobsUnavailable
 from server.files.errors import FileNotFound, StorageUnavailable
 from server.files.rules.access import check_uploads
 from server.files.rules.events import file_event
@@ -19,7 +19,7 @@ from server.files.rules.receiving import (
     check_size,
 )
 from server.files.service.answers import FILE, UPLOAD
-from server.files.service.assembling import Assembled, Assembling
+from server.files.service.assembling import Assembled, Assembling, UploadEnded
 from server.files.service.changing import change_once, resource, store_and_tell
 from server.files.service.scans import scan_job
 from server.frame.caller import Caller
@@ -108,13 +108,14 @@ class Uploads:
         check_sha256(self._assembling.find_sha256(upload) or sha256 or "", sha256)
         try:
             assembled = await self._assembling.assemble(upload)
+            check_sha256(assembled.sha256, sha256)
+            done = await change_once(self._store, context, lambda tx: self._complete(tx, file_id, assembled))
         except BlobsUnavailable as error:
             raise StorageUnavailable from error
-        check_sha256(assembled.sha256, sha256)
-        try:
-            done = await change_once(self._store, context, lambda tx: self._complete(tx, file_id, assembled))
-        except _Completed:
-            listed, _ = await self._find(caller, file_id)
+        except (_Completed, UploadEnded, BlobMissing):
+            listed, upload = await self._find(caller, file_id)
+            if upload is not None:  # it is as it was: its bytes are missing in the storage
+                raise
             return _completed(listed, sha256)
         self._assembling.forget(file_id)
         return done
