@@ -18,7 +18,7 @@ from server.files.scanning.place import checked_scanner
 from server.files.scanning.replies import outcome_of
 from storage.files.records import Outcome
 from tests.files.images import drawn
-from tests.files.uploads import HOSTILE, zipped
+from tests.files.uploads import HOSTILE, nested, stored, zipped
 from tests.fixtures.clamd import EICAR, MAX_BYTES, RunningClamd, running_clamd
 
 
@@ -195,6 +195,13 @@ def test_where_a_content_is_divided_does_not_matter(make: Callable[[], bytes], p
         expanding.feed(content[begin : begin + piece])
     expanding.finish()
     assert expanding.opaque
+
+
+def test_parts_that_overlap_are_not_all_looked_into() -> None:
+    """Each of them takes memory for as long as it has not ended."""
+    expanding = Expanding(MAX_BYTES, 4 * MAX_BYTES)
+    expanding.feed(nested(stored, 20))
+    assert expanding.opaque == "its packed parts overlap"
 
 
 def test_what_is_packed_within_the_limits_is_left_to_the_scanner() -> None:
