@@ -43,8 +43,7 @@ endif
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo test test-faults test-failover test-dist test-clients test-browser test-postgres-16 test-pgbouncer prove prove-events prove-failover bench check contract breaking access settings generate migrate lock dist clean
-.PHONY: help run demo test test-faults test-failover test-dist test-clients test-browser test-postgres-16 test-pgbouncer prove prove-files prove-failover bench check contract breaking access settings generate migrate lock dist clean
+.PHONY: help run demo test test-faults test-failover test-dist test-clients test-browser test-postgres-16 test-pgbouncer prove prove-events prove-files prove-failover bench check contract breaking access settings generate migrate lock dist clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
