@@ -77,6 +77,7 @@ prove: generate $(VENV)/.dev ## Run the longer proofs, whose last figures are in
 
 prove-events: generate $(VENV)/.dev ## Kill the server 20 times (KILLS=...) during a million events (EVENTS=...), and compare what is stored with what was acknowledged
 	@$(BIN)/python -m tests.events.proving --events $(or $(EVENTS),1000000) --kills $(or $(KILLS),20)
+
 prove-files: generate $(VENV)/.dev ## Break 1,000 uploads and resume them, half of them at another server, and kill servers at each step of one
 	@$(BIN)/pytest -n 1 tests/faults/test_uploads.py -m "slow"
 
