@@ -22,6 +22,8 @@ jobs = typer.Typer(invoke_without_command=True)
 app.add_typer(jobs, name="jobs")
 audit = typer.Typer(help="The record of who changed what.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
+events = typer.Typer(help="Events: what was counted of them.", no_args_is_help=True)
+app.add_typer(events, name="events")
 
 From = Annotated[str | None, typer.Option("--from", metavar="DATE", help="The first day, such as 2011-11-01.")]
 To = Annotated[str | None, typer.Option("--to", metavar="DATE", help="The last day.")]
@@ -298,6 +300,32 @@ def list_audit(
     list_audit(
         Wanted(caller, action, resource, result, _day("--from", first), _day("--to", last)), limit, as_json=as_json
     )
+
+
+@events.command("chart")
+def chart_events(
+    event_type: Annotated[str | None, typer.Argument(metavar="[TYPE]", help="The type of the events.")] = None,
+    meter: Annotated[str | None, typer.Option(help="A meter, in the place of a type.")] = None,
+    aggregation: Annotated[
+        str, typer.Option(help="Count, sum, average, min, max, latest, distinct, p50, p99 and so on.")
+    ] = "count",
+    name: Annotated[str, typer.Option("--of", metavar="PROPERTY", help="Of which property, such as total.")] = "",
+    group_by: Annotated[str, typer.Option(metavar="PROPERTY", help="By which property they are grouped.")] = "",
+    top: Annotated[int, typer.Option(min=1, max=100, help="How many groups are shown by themselves.")] = 5,
+    by: Annotated[str, typer.Option(help="By minute, hour, day, week, month, quarter or year.")] = "day",
+    zone: Annotated[str, typer.Option(help="By whose clocks, such as Europe/Berlin.")] = "UTC",
+    first: From = None,
+    last: To = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead.")] = False,
+) -> None:
+    """Draw how much happened, by time: the last 7 days, unless told otherwise.
+
+    It asks the running server, or one that it starts, with BACKROOM_API_KEY or the key that it makes for itself.
+    """
+    from server.cli.events_chart import Asked, chart
+
+    days = (_day("--from", first), _day("--to", last))
+    chart(Asked(event_type, meter, aggregation, name, group_by, top, by, zone, *days), as_csv=as_csv)
 
 
 @admin.command("create-user")

@@ -45,4 +45,46 @@ LAWS: Sequence[Law] = (
         """,
         apart=_APART,
     ),
+    Law(
+        "I40",
+        "rollups have each type's events of the last 31 days minute by minute, but for the minutes that are touched",
+        "SELECT count(*) FROM events.rollups WHERE level = 0 AND bucket >= now() - interval '31 days'",
+        """
+        SELECT coalesce(counted.type, rolled.type) || ' ' || coalesce(counted.bucket, rolled.bucket)
+        FROM (
+            SELECT type, date_trunc('minute', time, 'UTC') AS bucket, count(*) AS count FROM events.events
+            WHERE time >= date_trunc('minute', now() - interval '31 days') GROUP BY 1, 2
+        ) AS counted FULL JOIN (
+            SELECT substr(series, 6) AS type, bucket, count FROM events.rollups
+            WHERE level = 0 AND series LIKE 'type:%' AND bucket >= date_trunc('minute', now() - interval '31 days')
+        ) AS rolled ON rolled.type = counted.type AND rolled.bucket = counted.bucket
+        WHERE counted.count IS DISTINCT FROM rolled.count AND NOT EXISTS (
+            SELECT FROM events.touched WHERE touched.type = coalesce(counted.type, rolled.type)
+                AND touched.minute = coalesce(counted.bucket, rolled.bucket)
+        )
+        """,
+    ),
+    Law(
+        "I41",
+        "the rollups of an hour, and of a day, of the last 31 days are what those of its minutes, or hours, come to",
+        "SELECT count(*) FROM events.rollups WHERE level > 0 AND bucket >= now() - interval '31 days'",
+        """
+        WITH recent AS (
+            SELECT series, level, bucket, groups, count, total, low, high FROM events.rollups
+            WHERE bucket >= date_trunc('day', now() - interval '31 days', 'UTC')
+                AND (series LIKE 'type:%' OR substr(series, 7) IN (
+                    SELECT meter_id::text FROM events.meter_progress WHERE ready_from_time IS NOT NULL
+                ))
+        ), expected AS (
+            SELECT series, level + 1 AS level, groups, sum(count) AS count, sum(total) AS total, min(low) AS low,
+                max(high) AS high, date_trunc(CASE level WHEN 0 THEN 'hour' ELSE 'day' END, bucket, 'UTC') AS bucket
+            FROM recent WHERE level < 2 GROUP BY series, level, groups, 8
+        )
+        SELECT series || ' ' || bucket
+        FROM expected FULL JOIN (SELECT * FROM recent WHERE level > 0) AS recent
+            USING (series, level, bucket, groups)
+        WHERE (recent.count, recent.total, recent.low, recent.high)
+            IS DISTINCT FROM (expected.count::bigint, expected.total, expected.low, expected.high)
+        """,
+    ),
 )

@@ -7,6 +7,7 @@ from backroom.events.v1 import webhook_mapping_service_pb2 as mappings_pb
 from server.events.service.deleting import resource_of
 from tests.contract.rows import ContractRows
 from tests.contract.scenario import Scenario, fresh
+from tests.events import query_rows
 from tests.events.calling import event, update
 
 
@@ -43,7 +44,9 @@ async def map_webhooks(scenario: Scenario) -> None:
 _ITSELF = "an event is the record itself, with its source, its id and when it came, and there are too many"
 
 ROWS = ContractRows(
-    changes=(declare, delete_subject, map_webhooks),
+    changes=(declare, delete_subject, map_webhooks, query_rows.keep_meters),
     unrecorded={"IngestEvents": _ITSELF, "IngestCloudEvents": _ITSELF, "StreamEvents": _ITSELF},
     everyones={("EventTypeService/RetryRefusedEvents", "refused_event_ids"): "whoever may retry may retry all"},
+    shows_secrets=query_rows.SHOWS_SECRETS,
+    secret_answers=query_rows.secret_answers,
 )

@@ -187,7 +187,7 @@ _WRONG: Mapping[str, tuple[dict[str, Any], str]] = {
     "no attribute": ({"measure": measure("a", "SUM", "$id")}, "measure.property"),
     "no percentiles": ({"measure": measure("a", "PERCENTILES", "b")}, "measure.percentiles"),
     "percentiles of a sum": ({"measure": measure("a", "SUM", "b", percentiles=[50])}, "measure.percentiles"),
-    "not a percentile": ({"measure": measure("a", "PERCENTILES", "b", percentiles=[100])}, "measure.percentiles[0]"),
+    "not a percentile": ({"measure": measure("a", "PERCENTILES", "b", percentiles=[100.5])}, "measure.percentiles[0]"),
     "NaN": (
         {"measure": measure("a", "PERCENTILES", "b", percentiles=[float("nan")])},
         "measure.percentiles[0]",

@@ -35,7 +35,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def svg_of(chart: Chart) -> bytes:
     """The picture: bars of one series, and lines of several."""
     legend = chart.lines if len(chart.lines) > 1 else ()
-    height = _HEIGHT + _ROW * len(legend)
+    height = _HEIGHT + _ROW * len(legend) + (10 if legend else 0)
     root = Xml.Element(
         "svg",
         {
@@ -148,7 +148,7 @@ def _draw_run(group: Xml.Element, run: Sequence[str], place: int) -> None:
 
 def _draw_legend(root: Xml.Element, lines: Sequence[Line]) -> None:
     for place, line in enumerate(lines):
-        y = _HEIGHT + _ROW * place
+        y = _HEIGHT + 10 + _ROW * place
         group = Xml.SubElement(root, "g", {"class": f"c{place % _COLORS}"})
         _draw_run(group, [f"{_LEFT},{y - 4}", f"{_LEFT + 32},{y - 4}"], place)
         name = line.name if len(line.name) <= _MAX_LEGEND else f"{line.name[: _MAX_LEGEND - 1]}…"

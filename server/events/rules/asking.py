@@ -129,7 +129,8 @@ def check_meter_query(query: MeterQuery, group_by: Sequence[str]) -> None:
 
 def check_funnel(funnel: Funnel) -> None:
     """Raises FieldInvalid."""
-    _check_times(funnel.start, funnel.end, "funnel")
+    if funnel.end != funnel.start:  # in no time at all, nobody does anything
+        _check_times(funnel.start, funnel.end, "funnel")
     if funnel.end > LATEST - timedelta(days=366):
         raise FieldInvalid.of("funnel.end_time", f"must be before {LATEST.year - 1}")
     for place, step in enumerate(funnel.steps):

@@ -84,6 +84,8 @@ class Rolling:
         """Deletes some rollups of the first meter that is gone."""
         gone = progress.keys() - {meter.id for meter in meters}
         for meter_id in sorted(gone):
+            if progress[meter_id] is not None:
+                await tx.rollups.set_ready_from(meter_id, None)
             await tx.rollups.remove_meter(meter_id, _REMOVED_AT_ONCE)
             return True
         return False

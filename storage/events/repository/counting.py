@@ -159,15 +159,14 @@ def _counted(aggregation: Aggregation) -> Mapping[str, str]:
     return made
 
 
-def merged() -> str:
+def merged(aggregation: Aggregation) -> str:
     """The columns of what was counted in several parts, put together."""
-    made = {
-        "count": "sum(count)::bigint",
-        "total": "sum(total)",
-        "low": "min(low)",
-        "high": "max(high)",
-        **{name: _LATEST.format(name, "latest_time", 'latest_key COLLATE "C"', "latest_time") for name in TALLIED[4:]},
-    }
+    made = {"count": "sum(count)::bigint", "total": "sum(total)", "low": "min(low)", "high": "max(high)"}
+    kinds = {"latest_time": "timestamptz", "latest_key": "text", "latest_value": "numeric"}
+    for name, kind in kinds.items():
+        # Not where it is of no use: it has all parts sorted.
+        latest = _LATEST.format(name, "latest_time", 'latest_key COLLATE "C"', "latest_time")
+        made[name] = latest if aggregation is Aggregation.LATEST else f"NULL::{kind}"
     return ", ".join(f"{how} AS {name}" for name, how in made.items())
 
 

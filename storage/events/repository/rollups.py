@@ -131,7 +131,7 @@ class RollupRepository(RollupReader, Repository):
                     AND bucket >= begin AND bucket < begin + interval '1 {unit}'
             )
         """
-        counted = f"SELECT truncated AS bucket, groups, {merged()} FROM shorter GROUP BY 1, 2"
+        counted = f"SELECT truncated AS bucket, groups, {merged(series.measure.aggregation)} FROM shorter GROUP BY 1, 2"
         details = (
             "SELECT truncated AS bucket, groups, key, amount FROM shorter, unnest(keys, amounts) AS each (key, amount)"
         )

@@ -45,9 +45,8 @@ def _statement(ask: Ask, sources: Sources, rollups: RollupSeries | None, paramet
     parts: list[str] = []
     details: list[str] = []
     if sources.raw:
-        tables.append(
-            f"raw AS MATERIALIZED ({raw_rows(measure, ask.group_by, sources.raw, parameters, ask.group_filters)})"
-        )
+        kept = "MATERIALIZED" if detailed else "NOT MATERIALIZED"  # read twice, or once
+        tables.append(f"raw AS {kept} ({raw_rows(measure, ask.group_by, sources.raw, parameters, ask.group_filters)})")
         place = f"width_bucket(time, {starts}) - 1"
         parts.append(counted_rows(measure, place, "raw"))
         details.append(raw_details(measure, place, "raw"))
@@ -57,16 +56,19 @@ def _statement(ask: Ask, sources: Sources, rollups: RollupSeries | None, paramet
         details.append("SELECT bucket, groups, key, amount FROM rolled, unnest(keys, amounts) AS each (key, amount)")
     if not parts:
         return None
-    tables.append(f"parts AS MATERIALIZED ({' UNION ALL '.join(parts)})")
-    tables.append(_ranked(ask, parameters))
+    tables.append(f"parts AS ({' UNION ALL '.join(parts)})")
+    rank, groups, ranked = "1", "NULL::text[]", ""
+    if ask.group_by:
+        tables.append(_ranked(ask, parameters))
+        rank, groups, ranked = "coalesce(rank, 0)", "min(ranked.groups)", "LEFT JOIN ranked USING (groups)"
     tables.append(
-        "tallies AS (SELECT bucket, coalesce(rank, 0) AS rank, min(ranked.groups) AS groups, "
-        f"{merged()} FROM parts LEFT JOIN ranked ON parts.groups = ranked.groups GROUP BY 1, 2)"
+        f"tallies AS (SELECT bucket, {rank} AS rank, {groups} AS groups, {merged(measure.aggregation)}"
+        f" FROM parts {ranked} GROUP BY 1, 2)"
     )
     if detailed:
         tables.append(
-            "details AS MATERIALIZED (SELECT bucket, coalesce(rank, 0) AS rank, key, amount "
-            f"FROM ({' UNION ALL '.join(details)}) AS found LEFT JOIN ranked ON found.groups = ranked.groups)"
+            f"details AS MATERIALIZED (SELECT bucket, {rank} AS rank, key, amount"
+            f" FROM ({' UNION ALL '.join(details)}) AS found {ranked})"
         )
         tables.append(compacted(measure.aggregation, "details", "rank"))
         tables.append(_summed_up(ask, parameters))
@@ -105,7 +107,7 @@ def _rolled(ask: Ask, rolled: Sequence[Rolled], starts: str, rollups: RollupSeri
 
 def _ranked(ask: Ask, parameters: Parameters) -> str:
     weight = "sum(total)" if ask.measure.aggregation is Aggregation.SUM else "sum(count)"
-    top = parameters.of(ask.top if ask.group_by else 1, "bigint")
+    top = parameters.of(ask.top, "bigint")
     return f"""
         ranked AS MATERIALIZED (
             SELECT groups, row_number() OVER (ORDER BY {weight} DESC, groups COLLATE "C") AS rank
