@@ -59,7 +59,7 @@ async def ingesting(bench: Bench) -> list[Row]:
             other = Side("FastAPI and INSERT ... ON CONFLICT", _timed(post, numbers, count // _USUAL_SHARE))
             await rounds(bench, ours, bare, other)
     _check(url, "events.events", len(ours.figures) * count + _BATCH)
-    _check(usual_url, "public.events", len(other.figures) * (count // _USUAL_SHARE))
+    _check(usual_url, "public.ingested_events", len(other.figures) * (count // _USUAL_SHARE))
     measured = f"StreamEvents, {_STREAMS} streams, batches of {_BATCH}"
     return [
         row(measured, "events/s", [(each, _LEAST_RATE) for each in ours.figures], against=LIMIT, goal=1),

@@ -10,13 +10,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from bench.peers.usual.models import Base
 
 
-class Event(Base):
-    __tablename__ = "events"
+class IngestedEvent(Base):
+    __tablename__ = "ingested_events"
     __table_args__ = (
         UniqueConstraint("source", "event_id"),
-        Index("ix_events_by_time", "time", "id"),
-        Index("ix_events_by_type", "type", "time"),
-        Index("ix_events_by_subject", "subject", "time"),
+        Index("ix_ingested_events_by_time", "time", "id"),
+        Index("ix_ingested_events_by_type", "type", "time"),
+        Index("ix_ingested_events_by_subject", "subject", "time"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from bench.peers.usual.event_models import Event
+from bench.peers.usual.event_models import IngestedEvent
 from bench.peers.usual.security import Caller, get_caller
 
 router = APIRouter(prefix="/events", tags=["events"])
@@ -40,7 +40,7 @@ async def ingest(
     session: Annotated[AsyncSession, Depends(get_session, scope="function")],
 ) -> Taken:
     async with session.begin():
-        statement = insert(Event).on_conflict_do_nothing().returning(Event.event_id)
+        statement = insert(IngestedEvent).on_conflict_do_nothing().returning(IngestedEvent.event_id)
         found = await session.execute(statement, [event.model_dump() for event in events])
         stored = len(found.all())
     return Taken(stored=stored, duplicates=len(events) - stored)
