@@ -43,7 +43,7 @@ endif
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo test test-faults test-failover test-dist test-clients test-browser test-postgres-16 test-pgbouncer prove prove-failover bench check contract breaking access settings generate migrate lock dist clean
+.PHONY: help run demo test test-faults test-failover test-dist test-clients test-browser test-postgres-16 test-pgbouncer prove prove-events prove-failover bench check contract breaking access settings generate migrate lock dist clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ test-browser: generate $(VENV)/.dev ## Show texts that would run a script in a r
 
 prove: generate $(VENV)/.dev ## Run the longer proofs, whose last figures are in docs/proofs.md
 	@$(BIN)/pytest -n 1 -m proof
+
+prove-events: generate $(VENV)/.dev ## Kill the server 20 times (KILLS=...) during a million events (EVENTS=...), and compare what is stored with what was acknowledged
+	@$(BIN)/python -m tests.events.proving --events $(or $(EVENTS),1000000) --kills $(or $(KILLS),20)
 
 prove-failover: generate $(VENV)/.dev ## Play 20 rounds of each fault, or ROUNDS=..., and print the table for docs/proofs.md
 	@$(BIN)/python -m tests.failover --rounds $(or $(ROUNDS),20)

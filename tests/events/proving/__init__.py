@@ -1,0 +1,1 @@
+"""The proof that acknowledged events are stored, each once, whatever is killed: `make prove-events`."""
