@@ -88,7 +88,11 @@ class Application:
             authentication=self.identity,
             trusted_proxies=settings.trusted_proxies,
             event_types=_together(each.event_types for each in manifests.values()),
-            modules_of_events={kind: name for name, each in manifests.items() for kind in each.event_types},
+            modules_of_events={
+                kind: name
+                for name, each in manifests.items()
+                for kind in (*each.event_types, *each.private_event_types)
+            },
             takers=_together(each.takers for each in manifests.values()),
             personal_data=cache(lambda: personal_data_of(database, manifests)),
             deployment=settings.deployment,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from server.flags.permissions import PERMISSIONS
-from server.flags.rules.events import EVENT_TYPES
+from server.flags.rules.events import EVENT_TYPES, EXPOSED
 from server.flags.settings import FlagsSettings
 from server.frame.jobs import Task
 from server.frame.module import Manifest, Module, Service, Shared
@@ -16,6 +16,7 @@ def build(shared: Shared, settings: FlagsSettings) -> Module:
     from server.flags.ofrep import ofrep_routes
     from server.flags.rules.fractional import Fractional
     from server.flags.service.counting import Counting
+    from server.flags.service.exposures import Exposures
     from server.flags.service.following import CurrentFlags
     from server.flags.servicer.flagd import flagd_services
     from storage.flags.store import FLAGS
@@ -23,7 +24,8 @@ def build(shared: Shared, settings: FlagsSettings) -> Module:
     store = shared.database.store(FLAGS)
     fractional, notifications = Fractional(settings.flags_fractional), shared.database.notifications
     current = CurrentFlags(store, notifications, fractional, shared.logger, now=shared.now)
-    counting = Counting(store, shared.logger)
+    exposures = Exposures() if settings.flags_exposures else None
+    counting = Counting(store, shared.logger, exposures=exposures)
     services, tasks = _keeping(shared, settings)
     return Module(
         services=(*flagd_services(current, counting, shared.now, settings.flags_open_to), *services),
@@ -74,5 +76,10 @@ def personal_data(database: Database) -> PersonalData:
 
 
 MANIFEST = Manifest(
-    name="flags", build=build, permissions=PERMISSIONS, event_types=EVENT_TYPES, personal_data=personal_data
+    name="flags",
+    build=build,
+    permissions=PERMISSIONS,
+    event_types=EVENT_TYPES,
+    private_event_types=(EXPOSED,),
+    personal_data=personal_data,
 )

@@ -33,6 +33,13 @@ class FlagsSettings(DeclaredSettings):
         False,
         "whether a change of a flag is only proposed, and made once another account has approved it",
     )
+    flags_exposures: bool = setting(
+        "BACKROOM_FLAGS_EXPOSURES",
+        False,
+        "whether the first time on a day that a person is served a variant is told to the module events, which counts"
+        " it where BACKROOM_EVENTS_FROM_MODULES has `flags`",
+        page="docs/event-sources.md#who-was-served-what",
+    )
     flagd_address: Address | None = setting(
         "BACKROOM_FLAGD_ADDRESS",
         None,

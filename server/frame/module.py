@@ -156,6 +156,9 @@ class Manifest:
     """The permissions that its methods require, in the contract or within."""
     event_types: Mapping[str, EventType] = field(default_factory=dict)
     """The types of event that it adds to the log, for others to learn of."""
+    private_event_types: Sequence[str] = ()
+    """Types of event that it adds to the log for other modules alone: nobody else learns of them. They begin with an
+    underscore."""
     takers: Mapping[str, str] = field(default_factory=dict)
     """By the source of a received webhook, the module's task that takes its events from the inbox.
 

@@ -63,6 +63,7 @@ LAWS: Sequence[Law] = (
                 AND touched.minute = coalesce(counted.bucket, rolled.bucket)
         )
         """,
+        apart=_APART,
     ),
     Law(
         "I41",
@@ -86,5 +87,6 @@ LAWS: Sequence[Law] = (
         WHERE (recent.count, recent.total, recent.low, recent.high)
             IS DISTINCT FROM (expected.count::bigint, expected.total, expected.low, expected.high)
         """,
+        apart=_APART,
     ),
 )

@@ -47,6 +47,7 @@ PERSONAL_DATA = PersonalDataRules(
         ),
     ),
     owners=(
+        JsonOwner("targeting_key", frozenset({"targeting_key"})),
         JsonOwner("changed_by", frozenset({"comment"})),
         JsonOwner("proposed_by", frozenset({"comment"})),
         JsonOwner("decided_by", frozenset({"decision_comment"})),

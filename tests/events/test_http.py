@@ -10,6 +10,8 @@ from cloudevents.core.bindings.http import HTTPMessage, to_binary_event, to_stru
 from cloudevents.core.v1.event import CloudEvent
 
 from server.events.http.routes import MAX_BODY_BYTES
+from server.events.service.ingesting import Room
+from server.frame.errors import Overloaded
 from storage.database import Database
 from tests.events.sending import EVENTS, sending, stored
 from tests.fixtures.servers import Running
@@ -159,6 +161,24 @@ async def test_who_sends_too_often_is_told_when_to_go_on(database: Database) -> 
         response = await post(client, to_structured_event(sent("2")))
     assert (response.status_code, response.json()["reason"]) == (429, "RATE_LIMITED")
     assert int(response.headers["retry-after"]) >= 1
+
+
+async def test_who_comes_when_too_much_is_in_flight_is_told_so(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is the server's doing and not the caller's: 503, and when to try again."""
+
+    def full(_: Room) -> None:
+        raise Overloaded
+
+    async with sending(database) as (server, client):
+        with monkeypatch.context() as patched:
+            patched.setattr(Room, "check", full)
+            response = await post(client, to_structured_event(sent()))
+        assert (response.status_code, response.json()["reason"]) == (503, "OVERLOADED")
+        assert int(response.headers["retry-after"]) >= 1
+        assert not await stored(await server.sign_in("admin"))
+        assert (await post(client, to_structured_event(sent()))).status_code == 200
 
 
 async def test_the_log_and_the_metrics_know_each_request(database: Database) -> None:

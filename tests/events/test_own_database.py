@@ -1,6 +1,7 @@
 """Events in a database of their own: what stands there, and what goes on without it."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import grpc
+import httpx
 import psycopg
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -22,7 +24,9 @@ from storage.schema import LAWS
 from storage.store import FRAME
 from storage.url import parameters, sibling
 from tests.commerce.goods import placed, stocked
+from tests.events.sending import EVENTS as EVENTS_PATH
 from tests.events.sending import stored
+from tests.fixtures.http import plain_client
 from tests.fixtures.keys import MASTER_KEY, MASTER_KEYS
 from tests.fixtures.postgres import migrated
 from tests.fixtures.servers import Api, Running, quick_passwords, refusal, running
@@ -77,6 +81,14 @@ async def two(postgres: str, database_url: str, request: pytest.FixtureRequest) 
 async def sent(api: Api, *ids: str) -> list[int]:
     events = [events_pb2.Event(id=each, source="/shop", type="order.paid", subject="anna") for each in ids]
     return [each.outcome for each in (await api.events.IngestEvents(pb.IngestEventsRequest(events=events))).verdicts]
+
+
+async def by_http_of(two: Two, api: Api) -> httpx.Response:
+    """What is answered to one event that is sent by HTTP."""
+    event = {"specversion": "1.0", "id": "http", "source": "/shop", "type": "order.paid"}
+    headers = {"authorization": f"Bearer {api.token}", "content-type": "application/cloudevents+json"}
+    async with plain_client(two.server.http, timeout=30) as client:
+        return await client.post(EVENTS_PATH, content=json.dumps(event), headers=headers)
 
 
 async def collected(server: Running) -> None:
@@ -147,6 +159,9 @@ async def test_orders_go_on_while_it_is_away(two: Two) -> None:
         refused = await refusal(sent(service, "1"))
         assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
         assert (await placed(service, ("A", 1))).order_id
+        by_http = await by_http_of(two, service)
+        assert (by_http.status_code, by_http.json()["reason"]) == (503, "DATABASE_UNAVAILABLE")
+        assert int(by_http.headers["retry-after"]) >= 1
     await eventually(lambda: two.health(EVENT_SERVICE), lambda status: status == "SERVING")
     assert await sent(service, "1") == [events_pb2.OUTCOME_STORED]
     lines = [each for each in two.server.log if each["event"].startswith("database_apart")]

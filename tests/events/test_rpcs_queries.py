@@ -11,7 +11,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from backroom.events.v1 import event_queries_pb2 as queries
 from backroom.events.v1 import event_query_service_pb2 as pb
-from backroom.events.v1 import event_service_pb2
+from backroom.events.v1 import event_service_pb2, events_pb2
 from server.frame.wire import time_of
 from tests.events.asking import (
     BEGIN,
@@ -228,3 +228,32 @@ async def test_who_may_not_query_is_refused(server: Running) -> None:
     assert (await refusal(series(customer, measure("order.paid"), period()))).reason == "PERMISSION_MISSING"
     await series(staff, measure("order.paid"), period())
     assert (await refusal(meter(staff, "orders", measure("order.paid")))).reason == "PERMISSION_MISSING"
+
+
+async def test_no_event_that_is_stored_keeps_others_from_being_counted(api: Api, server: Running) -> None:
+    """Whatever JSON a source sends, odd as it may be: what is stored can be counted, grouped and rolled up."""
+    await meter(api, "odd", measure("odd", "SUM", "a"), "a", "b.c")
+    await meter(api, "odder", measure("odd", "DISTINCT", "a"), "$source")
+    data = [
+        *(r'{"a": "\ud800"}', r'{"a": "\udc00\ud800"}', r'{"a": "\ud83d\ude00"}', '{"a": 1e99999}', '{"a": -0.0}'),
+        *('{"a": {"b": 1}}', '{"a": [1, [2]]}', "[1]", '"text"', "1", "true", '{"a": 1, "a": 2}', '{"": 3, "a": ""}'),
+        *('{"a": ' + "9" * 5_000 + "}", '{"a": 1.' + "0" * 5_000 + "1}", '{"b": {"c": null}}', '{"b": 5}', ""),
+        '{"a": ' + "[" * 50 + "]" * 50 + "}",
+    ]
+    events = [event("odd", BEGIN) for _ in data]
+    for each, text in zip(events, data, strict=True):
+        each.data = text
+    answer = await api.events.IngestEvents(event_service_pb2.IngestEventsRequest(events=events))
+    stored = sum(each.outcome == events_pb2.OUTCOME_STORED for each in answer.verdicts)
+    assert stored > 10
+    for rolled in (False, True):
+        if rolled:
+            await rolled_up(server)
+        (found,) = await series(api, measure("odd"), period())
+        assert told(found) == [(str(stored),)]
+        await series(api, measure("odd"), period(), group_by=["a", "b.c", "$subject"], top=20)
+        for aggregation in ("SUM", "DISTINCT", "LATEST", "MAX"):
+            await series(api, measure("odd", aggregation, "a", filters=[where("a", "NOT_IN", "x")]), period())
+        (total,) = await metered(api, "odd", period())
+        assert total.points[0].values[0] == "2"
+        await metered(api, "odder", period())

@@ -8,6 +8,7 @@ ROWS = {
     ),
     "BACKROOM_FLAGS_FRACTIONAL": Row("V2", read="v2", malformed=("v4",)),
     "BACKROOM_FLAGS_APPROVAL": Row("true", read="True", malformed=("perhaps",)),
+    "BACKROOM_FLAGS_EXPOSURES": Row("true", read="True", malformed=("perhaps",)),
     "BACKROOM_FLAGD_ADDRESS": Row("127.0.0.1:8013", malformed=("8013",)),
     "BACKROOM_FLAGD_SYNC_ADDRESS": Row("[::1]:8015", malformed=("[::1]",)),
     "BACKROOM_FLAGS_CORS_ORIGINS": Row(

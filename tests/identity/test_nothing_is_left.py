@@ -18,6 +18,7 @@ from tests.articles import calling as articles
 from tests.articles.calling import fresh
 from tests.bookings.calling import ahead, booked, made
 from tests.commerce.goods import cancelled, placed, stocked
+from tests.events import calling as events
 from tests.fixtures.servers import Api, Running, running
 from tests.flags.calling import created
 from tests.identity.access_cache import within_a_second
@@ -33,6 +34,7 @@ KINDS = {
     *("commerce/order", "commerce/order_line", "commerce/payment", "commerce/refund", "bookings/booking"),
     *("tasks/comment", "tasks/time_entry", "tasks/activity", "tasks/saved_filter", "tasks/membership"),
     *("articles/article", "articles/revision", "articles/review", "articles/decision"),
+    *("events/event", "events/refused_event"),
     *("flags/flag_change", "flags/proposal", "flags/decision", "flags/schedule", "webhooks/created_endpoint"),
 }
 """What the person has somewhere, by module."""
@@ -61,6 +63,7 @@ async def planted(server: Running) -> Api:
     await worked(server.database, boss, ada)
     await discussed(boss, ada)
     await wrote(server.database, boss, ada)
+    await counted(service, ada)
     await relay.run()
     return ada
 
@@ -150,6 +153,14 @@ async def discussed(boss: Api, ada: Api) -> None:
     await ada.tasks.CreateSavedFilter(task_service_pb2.CreateSavedFilterRequest(request_id=fresh(), saved_filter=mine))
 
 
+async def counted(service: Api, ada: Api) -> None:
+    """An event of which it is the subject, and one that was refused."""
+    whose = str(ada.account_id)
+    named = events.event(subject=whose, data=json.dumps({"name": NAME, "email": EMAIL}), attributes={"note": STREET})
+    broken = events.event(subject=whose, data=f"{PHONE} is no JSON")
+    assert await events.outcomes(service, named, broken) == ["stored", "data_malformed"]
+
+
 async def wrote(database: Database, boss: Api, ada: Api) -> None:
     """An article that is published and under review again, and a decision about another's."""
     await boss.access.GrantRole(granting(ada.account_id, "staff"))
@@ -182,6 +193,7 @@ async def test_nothing_names_a_deleted_person(server: Running) -> None:
         *("bookings.bookings", "flags.flag_versions", "flags.proposals", "flags.schedules"),
         *("tasks.comments", "tasks.time_entries", "tasks.activities", "tasks.saved_filters"),
         *("articles.revisions", "articles.reviews", "articles.search_documents"),
+        *("events.events", "events.refused_events"),
         *("frame.request_ids", "frame.events", "webhooks.deliveries"),
     }
     assert {needle for _, needle in before} == {*PLANTED}
@@ -206,9 +218,9 @@ async def test_articles_are_handed_over(server: Running) -> None:
         "articles.revisions",
         "articles.search_documents",
     }
-    events = [json.loads(each["data"]) for each in await article_events(server.database, mine["id"])]
-    assert [each["version"] for each in events] == [*range(1, mine["version"] + 1)]
-    assert events[-1]["author_id"] == str(heir.account_id)
+    logged = [json.loads(each["data"]) for each in await article_events(server.database, mine["id"])]
+    assert [each["version"] for each in logged] == [*range(1, mine["version"] + 1)]
+    assert logged[-1]["author_id"] == str(heir.account_id)
 
 
 async def test_articles_that_go_are_taken_from_readers_first(server: Running) -> None:

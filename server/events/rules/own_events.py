@@ -6,7 +6,7 @@ from server.events.rules.judging import OWN_SOURCE, micros
 from storage.events.records import SentEvent
 from storage.frame.records import LoggedEvent
 
-_PEOPLE = ("customer_id", "actor_id")
+_PEOPLE = ("customer_id", "actor_id", "targeting_key")
 """By which members the modules' events name whom they are about."""
 _RESOURCE = "resource"
 
@@ -19,10 +19,12 @@ def own_event(logged: LoggedEvent, module: str) -> SentEvent:
     that is its attribute `resource` in either case.
     """
     time = micros(logged.create_time)
+    private = logged.type.startswith("_")
     return SentEvent(
-        id=f"{logged.sequence}-{time}",
+        # What modules tell each other may be told twice, and is then of the same subject.
+        id=str(logged.subject_id) if private else f"{logged.sequence}-{time}",
         source=f"{OWN_SOURCE}/{module}",
-        type=logged.type,
+        type=logged.type.removeprefix("_"),
         subject=_person(logged.data) or str(logged.subject_id),
         time=time,
         data=logged.data,

@@ -109,7 +109,7 @@ class Ofrep:
             return evaluated(view, key, context, seconds)
 
         found = await self._charged(asking, evaluate, in_thread=is_large(view, len(body), all_flags=False))
-        self._counting.count(view.flag_set_id, found, seconds)
+        self._counting.count(view.flag_set_id, found, seconds, context)
         return Answer(200, success(found))
 
     async def bulk(self, request: Request, call_id: str) -> Answer:
@@ -197,7 +197,7 @@ class Ofrep:
         found = await self._charged(asking, lambda: _all(view, context, seconds), in_thread=large)
         for each in found:
             if isinstance(each, Evaluation):
-                self._counting.count(view.flag_set_id, each, seconds)
+                self._counting.count(view.flag_set_id, each, seconds, context)
         return [success(each) if isinstance(each, Evaluation) else each for each in found]
 
     async def _charged(self, asking: Asking, evaluate: Callable[[], Result], *, in_thread: bool) -> Result:

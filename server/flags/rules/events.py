@@ -10,6 +10,8 @@ from storage.flags.records import FlagVersion, Proposal, Schedule, Segment
 from storage.frame.records import Event
 
 _READ = ("flags.read",)
+EXPOSED = "_flag.exposed"
+"""A person was served a variant of a flag, for the first time on a day: for the module that counts events alone."""
 
 EVENT_TYPES: Mapping[str, EventType] = {
     "flag.changed": EventType("A flag was created, changed, archived, switched off or brought back.", _READ),

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 
-from server.flags.rules.evaluating import Evaluation
+from server.flags.rules.evaluating import TARGETING_KEY, Evaluation
+from server.flags.service.exposures import Exposures, exposed_events
 from server.frame.log import described
 from server.frame.outages import Outage, explained
 from storage.errors import StoreError
@@ -40,16 +42,21 @@ class Counting:
         *,
         flush_seconds: float = FLUSH_SECONDS,
         max_counts: int = _MAX_COUNTS,
+        exposures: Exposures | None = None,
     ) -> None:
+        """With `exposures`, who was served what is stored with the counts."""
         self._store = store
         self._logger = logger
         self._flush_seconds = flush_seconds
         self._max_counts = max_counts
+        self._exposures = exposures
         self._counts: dict[_Key, int] = {}
         self._flushing = asyncio.Lock()
 
-    def count(self, flag_set_id: str, served: Evaluation, seconds: int) -> None:
-        """Counts one evaluation, at a time in seconds since 1970."""
+    def count(self, flag_set_id: str, served: Evaluation, seconds: int, context: Mapping[str, Any]) -> None:
+        """Counts one evaluation of a context, at a time in seconds since 1970."""
+        if self._exposures is not None:
+            self._exposures.note(flag_set_id, served, context.get(TARGETING_KEY), seconds)
         key = (flag_set_id, served.flag_key, served.variant or "", seconds - seconds % _MINUTE)
         counts = self._counts
         if key in counts:
@@ -81,14 +88,18 @@ class Counting:
             counts, self._counts = self._counts, {}
             if not counts:
                 return
+            exposed = self._exposures.take() if self._exposures else ()
             try:
                 async with self._store.transaction() as tx:
                     for period, length in ((UsagePeriod.MINUTE, _MINUTE), (UsagePeriod.DAY, _DAY)):
                         await tx.usage.count(period, _served(counts, length))
+                    await tx.events.publish(exposed_events(exposed))
             except BaseException:
                 for key, count in self._counts.items():
                     counts[key] = counts.get(key, 0) + count
                 self._counts = counts
+                if self._exposures:
+                    self._exposures.put_back(exposed)
                 raise
 
     async def close(self) -> None:

@@ -49,7 +49,7 @@ class Evaluations:
         found = evaluated(self._current.view(flag_set_id), flag_key, context, seconds)
         if wanted:
             of_type(found, *wanted)
-        self._counting.count(flag_set_id, found, seconds)
+        self._counting.count(flag_set_id, found, seconds, context)
         return found
 
     async def all(
@@ -63,7 +63,7 @@ class Evaluations:
             results = evaluated_all(view, context, seconds)
         found = {key: each for key, each in results.items() if isinstance(each, Evaluation)}
         for each in found.values():
-            self._counting.count(flag_set_id, each, seconds)
+            self._counting.count(flag_set_id, each, seconds, context)
         return found
 
     def metadata(self, flag_set_id: str) -> Mapping[str, Any]:

@@ -27,6 +27,8 @@ _UNITS = {Level.MINUTE: "minute", Level.HOUR: "hour", Level.DAY: "day"}
 _MAX_MINUTES = 2_000
 """Of touched ones that are told one by one; where there are more, the days that they are on are told."""
 _LOCK = "events.rollups"
+_PATIENCE = text("SET LOCAL statement_timeout = '300s'")
+"""A day of a busy type takes longer to count than anybody waits for an answer."""
 _TAKE = text("""
     DELETE FROM events.touched WHERE sequence = ANY(ARRAY(
         SELECT sequence FROM events.touched ORDER BY sequence LIMIT :most FOR UPDATE SKIP LOCKED
@@ -91,6 +93,7 @@ class RollupRepository(RollupReader, Repository):
 
         What is read afterwards is what all who did so before had read, or later.
         """
+        await self._connection.execute(_PATIENCE)
         return bool(
             await self._connection.scalar(select(func.pg_try_advisory_xact_lock(func.hashtextextended(_LOCK, 0))))
         )

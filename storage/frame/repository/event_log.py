@@ -1,6 +1,6 @@
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import BigInteger, ColumnElement, Text, cast, func, literal, select, true
+from sqlalchemy import BigInteger, ColumnElement, Text, cast, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.base import Records
@@ -48,8 +48,9 @@ class EventLogReader(LogReader):
         return f"{following}:{following}:" if following <= _begin(until) else until
 
     async def read(self, since: str, until: str, types: Collection[str] | None = None) -> Sequence[LoggedEvent]:
-        """The events between two positions, of any type or of these, by their sequence."""
-        wanted = true() if types is None else events.c.type.in_(types)
+        """The events between two positions by their sequence: of these types, or of all but those that begin with an
+        underscore, which modules tell each other."""
+        wanted = ~events.c.type.startswith("_", autoescape=True) if types is None else events.c.type.in_(types)
         statement = select(*_COLUMNS).where(_between(since, until), wanted).order_by(events.c.sequence)
         return _EVENTS.all(await self._connection.execute(statement))
 
