@@ -52,7 +52,7 @@ def build(shared: Shared, settings: EventsSettings) -> Module:
             Service(event_type_service_pb2, event_type_service_pb2_grpc, of_types),
         ),
         tasks=tasks(partitions, Purging(data, now)),
-        batchers=(ingesting.batcher,),
+        batchers=ingesting.batchers,
         feeds=(events.feed,),
     )
 
