@@ -55,7 +55,7 @@ def build(shared: Shared, settings: EventsSettings) -> Module:
         ),
         tasks=(*tasks(partitions, Purging(data, now)), *queries.tasks),
         routes=queries.routes,
-        batchers=(ingesting.batcher,),
+        batchers=ingesting.batchers,
         feeds=(events.feed,),
     )
 
