@@ -17,6 +17,7 @@ from bench.measurements.replaying import replaying
 from bench.measurements.sizes import sizes
 from bench.measurements.starting import starting
 from bench.measurements.tasking import tasking
+from bench.measurements.transferring import transferring
 from bench.setting import Bench
 
 
@@ -43,6 +44,9 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "articles": Measurement("a crowd reads and searches articles: Backroom, the usual stack", articles),
     "finding_times": Measurement("the free times of a year are found", finding_times),
     "tasking": Measurement("a crowd reads, lists and changes tasks: Backroom, the usual stack", tasking),
+    "transferring": Measurement(
+        "files are uploaded and downloaded: Backroom, the usual stack, the echo, the disk alone", transferring
+    ),
     "sizes": Measurement("lists and orders on a large database, and on a small one", sizes, short=False),
     "starting": Measurement("a server starts on a database that is there", starting),
     "memory": Measurement("the memory of a server, idle and along many calls", memory, short=False),

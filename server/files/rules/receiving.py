@@ -18,7 +18,7 @@ from server.files.errors import (
 from server.files.rules.access import LARGE_QUOTA
 from storage.files.records import File, FileState, Piece, Upload, Usage
 
-PIECE_SECONDS = 2.0
+PIECE_SECONDS = 5.0
 """After which a slow sender's bytes are stored for good, however few they are: a server that is killed loses the later
 ones."""
 MAX_PIECES = 50_000
