@@ -81,6 +81,10 @@ def overlapping() -> bytes:
     return packed[:directory] * 300 + packed[directory:end] * 300 + bytes(tail)
 
 
+def stored(content: bytes) -> bytes:
+    return gzip.compress(content, compresslevel=0)
+
+
 def _many() -> bytes:
     return zipped(*[b"x%d" % each for each in range(12_000)], EICAR)
 
@@ -117,11 +121,13 @@ HOSTILE: tuple[tuple[str, Content, Outcome, str], ...] = (
     ("a ZIP in 40 ZIPs", lambda: nested(zipped, 40), UNSCANNABLE, "application/zip"),
     ("a gzip in 40 gzips", lambda: nested(gzip.compress, 40), UNSCANNABLE, "application/x-gzip"),
     ("more than is scanned", partial(bytes, _OVER), UNSCANNABLE, "application/octet-stream"),
+    ("a thousand bzip2 that only begin", lambda: bz2.compress(EICAR)[:20] * 1_000, CLEAN, "application/x-bzip2"),
+    ("twenty gzips stored in one another", lambda: nested(stored, 20), INFECTED, "application/x-gzip"),
     ("half a ZIP", lambda: zipped(drawn("PNG", 500, 500))[:300], CLEAN, "application/zip"),
     ("a page", lambda: HTML, CLEAN, "text/html"),
     ("a page behind white space and a comment", lambda: b"\xef\xbb\xbf \n<!-- -->\n" + HTML, CLEAN, "text/html"),
     ("an SVG with a script", lambda: b'<?xml version="1.0"?>\n<svg onload="alert(1)"/>', CLEAN, "image/svg+xml"),
     ("a picture that is a page, too", lambda: drawn("GIF") + HTML, CLEAN, "image/gif"),
-    ("noise that looks like headers", lambda: b"PK\x03\x04\x1f\x8b\x08" * 5_000, CLEAN, "application/zip"),
+    ("noise that looks like headers", lambda: b"PK\x03\x04\x1f\x8b\x08" * 5_000, UNSCANNABLE, "application/zip"),
 )
 """What each is, how it is made, what a scan finds in it, and which type it has."""

@@ -17,7 +17,10 @@ _PIECE_BYTES = 256 * 1024
 _MAX_DEPTH = 16
 _MAX_PARTS = 10_000
 """As ClamAV's MaxFiles."""
-_MAX_MEMORY_BYTES = 64 * 1024 * 1024
+_MAX_AT_ONCE = 16
+"""Parts of one layer that have not ended; what packs honestly has one behind the other."""
+_MAX_MEMORY_BYTES = 72 * 1024 * 1024
+"""Of one part: what `xz -9` needs, which is the most."""
 
 _SIGN = re.compile(rb"PK\x03\x04|PK\x01\x02|\x1f\x8b\x08|BZh[1-9]1AY&SY|\xfd7zXZ\x00", re.DOTALL)
 _LOCAL = struct.Struct("<4xHHH16xHH")
@@ -136,6 +139,8 @@ class _Layer:
         self._limits.parts += 1
         if self._depth == _MAX_DEPTH or self._limits.parts > _MAX_PARTS:
             raise _Opaque(f"it is packed more than {_MAX_DEPTH} times, or has more than {_MAX_PARTS} packed parts")
+        if len(self._parts) == _MAX_AT_ONCE:
+            raise _Opaque("its packed parts overlap")
         expander, skipped = found
         part = _Part(expander, skipped, self._limits, self._depth)
         if part.feed(window[at:]):
