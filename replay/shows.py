@@ -11,8 +11,9 @@ from replay.board import clear_board
 from replay.booking import book_day
 from replay.calling import NotShown
 from replay.publishing import publish_articles
-from replay.report import print_booked, print_cleared, print_published, print_rolled_out
+from replay.report import print_booked, print_cleared, print_published, print_rolled_out, print_uploaded
 from replay.rollout import roll_out
+from replay.uploading import upload_files
 
 
 class _Ended(Protocol):
@@ -50,5 +51,6 @@ SHOWS = (
     Show("bookings", lambda backroom, _: book_day(backroom), print_booked),
     Show("tasks", lambda backroom, _: clear_board(backroom), print_cleared),
     Show("articles", lambda backroom, _: publish_articles(backroom), print_published),
+    Show("files", lambda backroom, _: upload_files(backroom), print_uploaded),
     Show("a flag", roll_out, print_rolled_out),
 )
