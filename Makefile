@@ -52,7 +52,7 @@ run: generate ## Serve Backroom; without DATABASE_URL on an embedded PostgreSQL
 	@$(BIN)/backroom serve
 
 demo: generate ## Replay one real day of a real shop, and print its figures
-	@$(BIN)/backroom demo
+	@BACKROOM_FILES_SCANNER=$${BACKROOM_FILES_SCANNER:-none} $(BIN)/backroom demo
 
 test: generate $(VENV)/.dev ## Run the tests, against a real database and real servers
 	@$(BIN)/pytest $(addprefix --ignore=,$(FAULTS) tests/pooler) -m "not slow and $(UNASKED)"

@@ -18,6 +18,7 @@ from replay.figures import CURRENCY, Figures, Outcome
 from replay.publishing import QUERY, PublishedArticles
 from replay.returns import Matching, Reason
 from replay.rollout import FIRST_PERCENT, FLAG_KEY, GROWN_PERCENT, RolledOut
+from replay.uploading import UploadedFiles
 
 _CHART_WIDTH = 100
 """In characters, at most."""
@@ -136,6 +137,26 @@ def print_counted(draw: Draw, console: Console, day: CountedDay | NotShown) -> N
         _say(console, line)
     if not day.complete:
         _say(console, "an event was not stored or not counted once, or the revenue is not that of the events", "red")
+
+
+def print_uploaded(console: Console, uploaded: UploadedFiles | NotShown) -> None:
+    """Prints what became of the files, or why it is not shown."""
+    if isinstance(uploaded, NotShown):
+        _say(console, f"no file uploaded: {uploaded}")
+        return
+    picture, eicar = uploaded.picture, uploaded.eicar
+    said = f"file uploaded: a picture of {picture.size_bytes:,} bytes, over a line that broke halfway"
+    if uploaded.thumbnail is not None:
+        said += "; its thumbnail is {} x {} pixels".format(*uploaded.thumbnail)
+    _say(console, said)
+    if not uploaded.scanner:
+        _say(console, "files wait, and none is served: this server has no scanner, see BACKROOM_FILES_SCANNER")
+    elif uploaded.scanner == "none":
+        _say(console, "nothing was scanned: BACKROOM_FILES_SCANNER is none, and files are served all the same")
+    else:
+        _say(console, f"the EICAR test file is refused: {eicar.verdict.detail}, found by {uploaded.scanner}")
+    if not uploaded.complete:
+        _say(console, "a file is not served or refused as it must be", "red")
 
 
 def print_rolled_out(console: Console, rolled_out: RolledOut | NotShown) -> None:

@@ -15,8 +15,17 @@ from replay.calling import NotShown
 from replay.counting import CountedDay, count_day
 from replay.dataset import first_day
 from replay.publishing import publish_articles
-from replay.report import Draw, print_booked, print_cleared, print_counted, print_published, print_rolled_out
+from replay.report import (
+    Draw,
+    print_booked,
+    print_cleared,
+    print_counted,
+    print_published,
+    print_rolled_out,
+    print_uploaded,
+)
 from replay.rollout import roll_out
+from replay.uploading import upload_files
 
 
 class _Ended(Protocol):
@@ -59,6 +68,7 @@ def shows(draw: Draw) -> Sequence[Show[Any]]:
         Show("tasks", lambda backroom, _: clear_board(backroom), print_cleared),
         Show("articles", lambda backroom, _: publish_articles(backroom), print_published),
         Show("events", _count, partial(print_counted, draw), role="service"),
+        Show("files", lambda backroom, _: upload_files(backroom), print_uploaded),
         Show("a flag", roll_out, print_rolled_out),
     )
 

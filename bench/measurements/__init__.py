@@ -19,6 +19,7 @@ from bench.measurements.replaying import replaying
 from bench.measurements.sizes import sizes
 from bench.measurements.starting import starting
 from bench.measurements.tasking import tasking
+from bench.measurements.transferring import transferring
 from bench.setting import Bench
 
 
@@ -47,6 +48,9 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "tasking": Measurement("a crowd reads, lists and changes tasks: Backroom, the usual stack", tasking),
     "ingesting": Measurement("events come in over streams: Backroom, a bare COPY, the usual stack", ingesting),
     "counting": Measurement("a year of events is counted by day: out of rollups, and by a scan", counting),
+    "transferring": Measurement(
+        "files are uploaded and downloaded: Backroom, the usual stack, the echo, the disk alone", transferring
+    ),
     "sizes": Measurement("lists and orders on a large database, and on a small one", sizes, short=False),
     "starting": Measurement("a server starts on a database that is there", starting),
     "memory": Measurement("the memory of a server, idle and along many calls", memory, short=False),

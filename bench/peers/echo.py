@@ -9,8 +9,9 @@ import argparse
 import asyncio
 import json
 import signal
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import grpc
 import uvloop
@@ -20,6 +21,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import money_pb2
 
 from backroom.commerce.v1 import catalog_service_pb2, order_service_pb2, orders_pb2, products_pb2
+from backroom.files.v1 import file_service_pb2, files_pb2
 from flagd.evaluation.v1 import evaluation_service_pb2
 
 SKU = "echo-0"
@@ -30,8 +32,11 @@ _ACCOUNT_ID = "0196f2a0-0000-7000-8000-000000000003"
 _PRICE = money_pb2.Money(currency_code="GBP", units=2, nanos=550_000_000)
 
 
+PART_BYTES = 256 * 1024
+"""Of a file, in one message."""
+
 _ORDERS, _CATALOG = "backroom.commerce.v1.OrderService", "backroom.commerce.v1.CatalogService"
-_FLAGS = "flagd.evaluation.v1.Service"
+_FLAGS, _FILES = "flagd.evaluation.v1.Service", "backroom.files.v1.FileService"
 
 
 def order(now: datetime) -> orders_pb2.Order:
@@ -66,7 +71,7 @@ def product(now: datetime) -> products_pb2.Product:
 
 
 def handlers(now: datetime) -> Sequence[grpc.GenericRpcHandler]:
-    """Those of PlaceOrder, GetOrder, GetProduct and ResolveBoolean."""
+    """Those of PlaceOrder, GetOrder, GetProduct, ResolveBoolean, WriteChunks and DownloadFile."""
     placed = order_service_pb2.PlaceOrderResponse(order=order(now))
     found = order_service_pb2.GetOrderResponse(order=order(now))
     shown = catalog_service_pb2.GetProductResponse(product=product(now))
@@ -83,7 +88,30 @@ def handlers(now: datetime) -> Sequence[grpc.GenericRpcHandler]:
         grpc.method_handlers_generic_handler(_ORDERS, orders),
         grpc.method_handlers_generic_handler(_CATALOG, products),
         grpc.method_handlers_generic_handler(_FLAGS, flags),
+        grpc.method_handlers_generic_handler(_FILES, _streams()),
     ]
+
+
+def _streams() -> "dict[str, grpc.RpcMethodHandler[Any, Any]]":
+    """Takes chunks and counts their bytes; answers with as many bytes as it is asked for."""
+
+    async def write(requests: AsyncIterator[file_service_pb2.WriteChunksRequest], _context: object) -> Message:
+        received = 0
+        async for request in requests:
+            received += len(request.data)
+        return file_service_pb2.WriteChunksResponse(upload=files_pb2.Upload(received_bytes=received))
+
+    async def download(request: file_service_pb2.DownloadFileRequest, _context: object) -> AsyncIterator[Message]:
+        part = bytes(PART_BYTES)
+        for offset in range(0, request.length, PART_BYTES):
+            yield file_service_pb2.DownloadFileResponse(offset=offset, data=part)
+
+    chunk, answer = file_service_pb2.WriteChunksRequest.FromString, file_service_pb2.WriteChunksResponse
+    asked, part_of = file_service_pb2.DownloadFileRequest.FromString, file_service_pb2.DownloadFileResponse
+    return {
+        "WriteChunks": grpc.stream_unary_rpc_method_handler(write, chunk, answer.SerializeToString),
+        "DownloadFile": grpc.unary_stream_rpc_method_handler(download, asked, part_of.SerializeToString),
+    }
 
 
 def _answering(kind: type[Message], answer: Message) -> "grpc.RpcMethodHandler[Message, Message]":

@@ -19,12 +19,19 @@ class Served:
 
 
 @contextmanager
-def usual(url: str, storage: Literal["orm", "core"], public_key: str, flags: Path | None = None) -> Iterator[Served]:
+def usual(
+    url: str,
+    storage: Literal["orm", "core"],
+    public_key: str,
+    flags: Path | None = None,
+    folder: Path | None = None,
+) -> Iterator[Served]:
     """The usual stack on a database, in which it creates its tables; it accepts tokens for this public key, in PEM.
 
-    `flags` is a file of flagd's JSON, whose flags it evaluates.
+    `flags` is a file of flagd's JSON, whose flags it evaluates; files are stored in `folder`.
     """
     options = ["--url", url, "--storage", storage, *(["--flags", str(flags)] if flags else [])]
+    options += ["--folder", str(folder)] if folder else []
     with _serving("bench.peers.usual", *options, JWT_PUBLIC_KEY=public_key) as served:
         yield served
 

@@ -1,13 +1,13 @@
 """What is set for files: where their bytes are, how large they may be, and what is served."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pydantic import field_validator
 
 from server.files.scanning.place import NONE, checked_scanner
 from server.frame.environment import read_origins
-from server.frame.settings import DeclaredSettings, setting
+from server.frame.settings import DeclaredSettings, Deployment, Shown, setting
 
 _S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]*)?")
 _URL = re.compile(r"https?://[^\s/?#]+")
@@ -123,6 +123,13 @@ class FilesSettings(DeclaredSettings):
         if url and not _URL.fullmatch(url.rstrip("/")):
             raise ValueError("must be an address such as https://minio.internal:9000")
         return url.rstrip("/")
+
+    def shown(self, deployment: Deployment) -> Mapping[str, Shown]:
+        if self.files_storage:
+            return {}
+        fix = "set a folder that all servers share and that is backed up, or S3" if deployment.production else ""
+        found = f"not set; the folder {deployment.data_dir / 'files'}, which no other machine shares"
+        return {"BACKROOM_FILES_STORAGE": Shown(found, fix, broken=False)}
 
     def production_problems(self) -> Iterator[str]:
         if self.files_storage.startswith("s3://") and self.files_s3_endpoint.startswith("http://"):

@@ -5,11 +5,14 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from time import monotonic
 
 from server.frame.child_process import HEADER_BYTES
 from server.frame.errors import Overloaded
 
 _ENDING_SECONDS = 2.0
+_AT_ONCE_SECONDS = 1.0
+"""One that dies later died of its request, which no other process is given."""
 
 
 class _Died(Exception):
@@ -39,10 +42,13 @@ class Processes:
         """The answer of a process; None where that exceeded its bounds or died, and was ended. Raises Overloaded."""
         async with self._place():
             if self._idle:
+                began = monotonic()
                 try:
                     return await self._answer_of(self._idle.pop(), request)
-                except _Died:  # perhaps before it had this request
-                    pass
+                except _Died:
+                    if monotonic() - began > _AT_ONCE_SECONDS:
+                        return None
+                    # Perhaps before it had this request.
             try:
                 return await self._answer_of(await self._started(), request)
             except _Died:

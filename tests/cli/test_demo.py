@@ -34,6 +34,8 @@ FIGURES = [
     "tasks done: 12 of 12, by 36 moves over 3 columns, each with one entry in the activity",
     PUBLISHED,
     "events counted: 3,081, 58,960.79 GBP by hour",
+    "file uploaded: a picture of 922,218 bytes, over a line that broke halfway; its thumbnail is 128 x 96 pixels",
+    "nothing was scanned: BACKROOM_FILES_SCANNER is none, and files are served all the same",
 ]
 SENT = "events sent: 3,081, an order line each, as of yesterday: {stored} stored, {known} known already"
 WRITTEN_LATER = frozenset(f"events.{name}" for name in ("batches", "touched", "rollups", "meter_progress", "collected"))
@@ -75,6 +77,7 @@ async def test_the_demo_replays_the_real_day_and_a_second_run_changes_nothing(
         "BACKROOM_PAYMENT_PROVIDER": "sandbox",
         "BACKROOM_SANDBOX_URL": shared_sandbox.url,
         "BACKROOM_SANDBOX_KEY": shared_sandbox.key,
+        "BACKROOM_FILES_SCANNER": "none",
     }
     day = datetime.now(UTC).date()
     first = await asyncio.to_thread(backroom, "demo", "--yes", folder=tmp_path, **paid)
@@ -138,7 +141,8 @@ def test_nothing_is_written_without_confirmation(tmp_path: Path) -> None:
     """Without a terminal, into a database that is not this folder's: one line with the reason."""
     nowhere = "postgresql://nobody@127.0.0.1:1/none"
     ended = backroom("demo", folder=tmp_path, DATABASE_URL=nowhere, BACKROOM_MASTER_KEY=MASTER_KEY)
-    said = "this writes products, orders, payments, bookings, tasks, articles and a flag through a server of its own"
+    shown = "products, orders, payments, bookings, tasks, articles, files and a flag"
+    said = f"this writes {shown} through a server of its own"
     reason = "DATABASE_URL is set: the database is not the embedded one"
     assert (ended.returncode, ended.stderr) == (1, f"backroom: {said}, and {reason}: say --yes\n")
 

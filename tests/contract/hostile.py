@@ -171,8 +171,8 @@ def _plain_string(rules: validate_pb2.StringRules) -> str | None:
         return CANARY
     if rules.email:
         return f"{CANARY}@example.com"
-    if rules.min_len:
-        return CANARY.ljust(rules.min_len, "x")
+    if rules.len or rules.min_len:
+        return CANARY.ljust(rules.len or rules.min_len, "x")
     return None
 
 

@@ -92,4 +92,5 @@ def _text(rules: validate_pb2.FieldRules, place: int) -> str:
     number = str(place)  # for lists whose items must differ
     if text.max_bytes:
         return number.rjust(text.max_bytes, "~")
-    return number + _WIDEST * (text.max_len - len(number)) if text.max_len else number
+    longest = text.len or text.max_len
+    return number + _WIDEST * (longest - len(number)) if longest else number

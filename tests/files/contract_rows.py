@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from google.protobuf.message import Message
 
 from backroom.files.v1 import file_service_pb2 as pb
+from backroom.files.v1 import files_pb2
 from tests.commerce.goods import raw
 from tests.contract.rows import ContractRows
 from tests.contract.scenario import Scenario, fresh
 from tests.files.calling import Behind, chunks, complete, content_of, found, uploaded
 from tests.fixtures.servers import Api, Running
+from tests.fixtures.trading import eventually
 
 _CONTENT = content_of(100)
 
@@ -23,7 +25,10 @@ async def upload(scenario: Scenario) -> None:
     named, one = {"file_id": file_id}, f"file/{file_id}"
     await scenario.change(admin, "WriteChunks", next(chunks(file_id, _CONTENT)), one)
     await scenario.change(admin, "CompleteUpload", complete(file_id, _CONTENT), one)
-    await Behind(scenario.shop.server.database).scanning.scan_due()
+    # By the server's own jobs, with the scanner that it is set to have.
+    await eventually(
+        lambda: found(admin, file_id), lambda file: file.state == files_pb2.FILE_STATE_UNSCANNABLE, within=60
+    )
     link = pb.CreateDownloadLinkRequest(request_id=fresh(), **named)
     await scenario.change(admin, "CreateDownloadLink", link, one)
     for held in (True, False):

@@ -1,13 +1,19 @@
 """What a real clamd says of contents, and what is made of that."""
 
 import asyncio
+import bz2
+import gzip
+import lzma
 import os
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from server.files.scanning import Findings, Scanner, ScannerUnavailable
 from server.files.scanning.clamd import Clamd
@@ -18,8 +24,9 @@ from server.files.scanning.place import checked_scanner
 from server.files.scanning.replies import outcome_of
 from storage.files.records import Outcome
 from tests.files.images import drawn
-from tests.files.uploads import HOSTILE, nested, stored, zipped
+from tests.files.uploads import HOSTILE, zipped
 from tests.fixtures.clamd import EICAR, MAX_BYTES, RunningClamd, running_clamd
+from tests.fixtures.examples import examples
 
 
 async def pieces(content: bytes, size: int = 50_000) -> AsyncIterator[bytes]:
@@ -200,8 +207,33 @@ def test_where_a_content_is_divided_does_not_matter(make: Callable[[], bytes], p
 def test_parts_that_overlap_are_not_all_looked_into() -> None:
     """Each of them takes memory for as long as it has not ended."""
     expanding = Expanding(MAX_BYTES, 4 * MAX_BYTES)
-    expanding.feed(nested(stored, 20))
+    expanding.feed(struct.pack("<4sHHH16xHH", b"PK\x03\x04", 20, 0, 8, 60_000, 0) * 20)
+    expanding.finish()
     assert expanding.opaque == "its packed parts overlap"
+
+
+_PACKED = (zipped(b"a" * 500, drawn("PNG")), gzip.compress(b"b" * 500), bz2.compress(b"c" * 500), lzma.compress(b"d"))
+
+
+@given(
+    st.sampled_from(_PACKED),
+    st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 255)), max_size=20),
+    st.integers(1, 3_000),
+)
+@examples(200)
+def test_nothing_that_is_damaged_breaks_what_looks_into_it(
+    content: bytes, changes: list[tuple[int, int]], piece: int
+) -> None:
+    damaged = bytearray(content * 3)
+    for place, value in changes:
+        damaged[place % len(damaged)] = value
+    expanding = Expanding(MAX_BYTES, 4 * MAX_BYTES)
+    for begin in range(0, len(damaged), piece):
+        expanding.feed(bytes(damaged[begin : begin + piece]))
+    expanding.finish()
+    assert expanding.opaque in ("", "it is encrypted", "it is packed in a way that is not looked into") or (
+        "more" in expanding.opaque or "overlap" in expanding.opaque or "memory" in expanding.opaque
+    )
 
 
 def test_what_is_packed_within_the_limits_is_left_to_the_scanner() -> None:

@@ -12,7 +12,7 @@ from bench.peers.usual.metrics import RequestMetrics
 from bench.peers.usual.repositories.core import CoreStorage
 from bench.peers.usual.repositories.orm import OrmStorage
 from bench.peers.usual.repositories.port import Storage
-from bench.peers.usual.routers import articles, bookings, events, flags, health, orders, products, tasks
+from bench.peers.usual.routers import articles, bookings, events, files, flags, health, orders, products, tasks
 from bench.peers.usual.security import TokenVerifier
 from bench.peers.usual.settings import Settings
 
@@ -30,6 +30,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="Orders", lifespan=lifespan)
     app.state.verifier = TokenVerifier(settings.jwt_public_key)
+    app.state.folder = settings.folder
     app.state.flags = FlagdCore()
     if settings.flags is not None:
         app.state.flags.set_flags(settings.flags.read_text())
@@ -43,6 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(tasks.router)
     app.include_router(articles.router)
     app.include_router(events.router)
+    app.include_router(files.router)
     app.include_router(health.router)
     app.mount("/metrics", make_asgi_app(registry))
     return app

@@ -1,3 +1,4 @@
+import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,8 @@ class Settings(BaseSettings):
     """In PEM: the Ed25519 key that verifies access tokens."""
     flags: Path | None = None
     """A file of flagd's JSON, whose flags are evaluated; None means that there are none."""
+    folder: Path = Path(tempfile.gettempdir())
+    """Where files are stored."""
     pool_size: int = 10
     max_overflow: int = 0
     """None: with many callers, opening and closing them all the time would cost more than waiting."""

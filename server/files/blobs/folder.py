@@ -18,7 +18,7 @@ _THREADS = 8
 """How many reads and writes one process does at the same time."""
 _GATHERED_BYTES = 2 * 1024 * 1024
 """So much is written at once, since each turn of a thread costs 0.1 ms."""
-_PIECE_BYTES = 64 * 1024 * 1024
+_PIECE_BYTES = 512 * 1024 * 1024
 """None of it is kept in memory, and each costs two syncs."""
 _PARTS_AT_ONCE = 4
 _PAGE = 1000

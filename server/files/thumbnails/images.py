@@ -50,7 +50,8 @@ def _upright(image: Image.Image, edge_pixels: int) -> Image.Image:
     image.draft("RGB", (edge_pixels, edge_pixels))
     image.load()
     orientation = image.getexif().get(0x0112, 1)
-    plain = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    plain = image if image.mode == mode else image.convert(mode)  # which takes as much memory again
     plain.thumbnail((edge_pixels, edge_pixels), Image.Resampling.LANCZOS, reducing_gap=2.0)
     # Pixels alone: what comes with an image, such as where it was taken, goes no further.
     bare = Image.new(plain.mode, plain.size)

@@ -6,7 +6,7 @@ from enum import Enum
 MAX_IMAGE_BYTES = 32 * 1024 * 1024
 MAX_PIXELS = 50_000_000
 """Of an image, before it is made smaller."""
-MAX_MEMORY_BYTES = 768 * 1024 * 1024
+MAX_MEMORY_BYTES = 640 * 1024 * 1024
 """Of addresses: an image of the most pixels twice, and what a process needs besides."""
 CPU_SECONDS = 5.0
 
