@@ -1,12 +1,16 @@
 """Uploads: chunks, offsets, completion, and what is refused of them."""
 
 import asyncio
+import errno
+from collections.abc import AsyncIterator
 
 import grpc
 import pytest
 
 from backroom.files.v1 import file_service_pb2 as pb
 from backroom.files.v1 import files_pb2
+from server.files.blobs import folder
+from server.files.service import receiving
 from tests.files.calling import (
     CHUNK,
     chunks,
@@ -91,6 +95,43 @@ async def test_an_upload_continues_where_it_broke(customer: Api) -> None:
     await written(customer, file_id, content, upload.received_bytes)
     await customer.files.CompleteUpload(complete(file_id, content))
     assert (await found(customer, file_id)).sha256 == sha256_of(content)
+
+
+async def test_a_slow_senders_bytes_are_stored_as_they_come(customer: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few they are, and while the stream is open."""
+    monkeypatch.setattr(receiving, "PIECE_SECONDS", 0.01)
+    content = content_of(40)
+    file_id = (await created(customer, len(content))).file.file_id
+
+    async def slowly() -> AsyncIterator[pb.WriteChunksRequest]:
+        for number, chunk in enumerate(chunks(file_id, content, size=10)):
+            yield chunk
+            if number in (1, 2):
+                await eventually(lambda: got(customer, file_id), lambda upload: upload.received_bytes >= 10)
+            await asyncio.sleep(0.02)
+
+    upload = (await customer.files.WriteChunks(slowly())).upload
+    assert upload.received_bytes == len(content)
+    await customer.files.CompleteUpload(complete(file_id, content))
+
+
+async def test_what_cannot_be_stored_is_refused_at_once(own_server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a disk that is full; nothing is lost of what was stored before, and the upload goes on."""
+    customer, content = await own_server.sign_in("customer"), content_of(8 * CHUNK)
+    file_id = (await created(customer, len(content))).file.file_id
+    await written(customer, file_id, content[:CHUNK])
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folder._Writing, "append", full)
+        refused = await refusal(written(customer, file_id, content, CHUNK))
+    assert (refused.code.name, refused.reason) == ("UNAVAILABLE", "STORAGE_UNAVAILABLE")
+    assert refused.retry_after
+    assert (await got(customer, file_id)).received_bytes == CHUNK
+    await written(customer, file_id, content, CHUNK)
+    await customer.files.CompleteUpload(complete(file_id, content))
 
 
 async def test_a_wrong_offset_is_answered_with_ours(customer: Api) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from server.files.errors import (
     ChunkDamaged,
@@ -42,6 +43,24 @@ class UploadDraft:
     size_bytes: int
     declared_type: str
     expire_time: datetime | None
+
+
+def begun(draft: UploadDraft, file_id: UUID, owner_id: UUID, now: datetime) -> File:
+    """The file of a new upload."""
+    return File(
+        id=file_id,
+        owner_id=owner_id,
+        name=draft.name,
+        size_bytes=draft.size_bytes,
+        declared_type=draft.declared_type,
+        sha256=None,
+        state=FileState.UPLOADING,
+        legal_hold=False,
+        expire_time=draft.expire_time,
+        version=1,
+        create_time=now,
+        update_time=now,
+    )
 
 
 def check_chunk(chunk: Chunk, crc32c: int, upload: Upload, position: int) -> None:

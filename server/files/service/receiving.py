@@ -39,7 +39,6 @@ class _Growing:
     def __init__(self, piece: Piece) -> None:
         """`piece` has no bytes yet."""
         self.piece = piece
-        self.since = monotonic()
         self.digest: asyncio.Future[Digest | None] | None = None
         """Of all bytes up to its end, once it has ended."""
         self._blocks: asyncio.Queue[Sequence[bytes]] = asyncio.Queue(_BLOCKS_AHEAD)
@@ -80,6 +79,8 @@ class _Stream:
     """Of all bytes before those that are gathered."""
     block: list[bytes] = field(default_factory=list)
     size: int = 0
+    since: float = 0.0
+    """When the first chunk of the piece came."""
     crc32c: int = 0
     """Of the bytes of the piece that grows."""
     growing: _Growing | None = None
@@ -89,11 +90,25 @@ class _Stream:
     def take(self, chunk: Chunk) -> None:
         """Raises OffsetMismatch, ChunkDamaged, SizeExceeded."""
         check_chunk(chunk, value(chunk.data), self.upload, self.position)
-        if chunk.data:
-            self.block.append(chunk.data)
-            self.size += len(chunk.data)
-            self.position += len(chunk.data)
-            self.crc32c = extend(self.crc32c, chunk.data)
+        if not chunk.data:
+            return
+        if self.growing is None and not self.block:
+            self.since = monotonic()
+        self.block.append(chunk.data)
+        self.size += len(chunk.data)
+        self.position += len(chunk.data)
+        self.crc32c = extend(self.crc32c, chunk.data)
+
+    @property
+    def is_old(self) -> bool:
+        """Whether the piece waits for long enough to be stored, however small it is."""
+        return monotonic() - self.since >= PIECE_SECONDS
+
+    def check_storing(self) -> None:
+        """Raises why a piece could not be stored: what comes after it need not be sent."""
+        for each in self.storing:
+            if each.done():
+                each.result()
 
 
 class Receiving:
@@ -134,8 +149,9 @@ class Receiving:
             async with aclosing(chunks) as each:
                 async for chunk in each:
                     stream.take(chunk)
-                    if stream.size >= _BLOCK_BYTES:
+                    if stream.size >= _BLOCK_BYTES or (stream.size and stream.is_old):
                         await self._write_on(stream)
+                        stream.check_storing()
             await self._store_all(stream)
         except BaseException:
             with suppress(Refusal, StoreError):  # the first one counts
@@ -164,8 +180,7 @@ class Receiving:
         await stream.digest  # of the block before
         stream.digest = asyncio.create_task(self._digests.continued(stream.digest, block))
         await growing.add(block, size, stream.crc32c)
-        is_large = growing.piece.size_bytes >= self._blobs.piece_bytes
-        if is_large or monotonic() - growing.since >= PIECE_SECONDS:
+        if growing.piece.size_bytes >= self._blobs.piece_bytes or stream.is_old:
             await self._end(stream, growing)
 
     async def _begin(self, stream: _Stream) -> _Growing:

@@ -13,6 +13,7 @@ from server.files.rules.naming import checked_name
 from server.files.rules.receiving import (
     Quotas,
     UploadDraft,
+    begun,
     check_complete,
     check_quota,
     check_sha256,
@@ -25,7 +26,7 @@ from server.files.service.scans import scan_job
 from server.frame.caller import Caller
 from server.frame.errors import FieldInvalid
 from server.frame.repeating import find_answer, once
-from storage.files.records import File, FileState, ListedFile, Upload
+from storage.files.records import FileState, ListedFile, Upload
 from storage.files.store import FilesStore, FilesTransaction
 from storage.frame.records import ChangeContext
 
@@ -64,20 +65,7 @@ class Uploads:
             raise FieldInvalid.of("size_bytes", f"must be at most {self._largest_bytes} bytes, as this server is set")
         if draft.expire_time is not None and draft.expire_time <= now:
             raise FieldInvalid.of("expire_time", "must be in the future")
-        file = File(
-            id=self._new_id(),
-            owner_id=caller.account_id,
-            name=name,
-            size_bytes=draft.size_bytes,
-            declared_type=draft.declared_type,
-            sha256=None,
-            state=FileState.UPLOADING,
-            legal_hold=False,
-            expire_time=draft.expire_time,
-            version=1,
-            create_time=now,
-            update_time=now,
-        )
+        file = begun(replace(draft, name=name), self._new_id(), caller.account_id, now)
         upload = Upload(file, 0, 0, now + self._life)
 
         async def act(tx: FilesTransaction) -> Upload:
