@@ -25,6 +25,8 @@ def asked_in_code(module: str) -> set[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "may":
                 found |= {each.value for each in node.args if isinstance(each, ast.Constant)}
+            elif isinstance(node, ast.Compare) and ast.unparse(node.comparators[0]).endswith("permissions"):
+                found |= {node.left.value} if isinstance(node.left, ast.Constant) else set()
     return {str(each) for each in found}
 
 

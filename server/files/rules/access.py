@@ -6,7 +6,7 @@ from server.files.errors import FileNotFound, FileNotServed, LegalHold, NotTheOw
 from server.frame.caller import Caller
 from storage.files.records import File, FileAudience, FileChange, FileState
 
-UPLOAD, LARGE_QUOTA, READ, MANAGE = "files.upload", "files.large_quota", "files.read", "files.manage"
+UPLOAD, READ, MANAGE = "files.upload", "files.read", "files.manage"
 
 
 def sees_all(caller: Caller) -> bool:

@@ -16,7 +16,6 @@ from server.files.errors import (
     UploadFragmented,
     UploadIncomplete,
 )
-from server.files.rules.access import LARGE_QUOTA
 from storage.files.records import File, FileState, Piece, Upload, Usage
 
 PIECE_SECONDS = 5.0
@@ -133,7 +132,7 @@ class Quotas:
         """What is set for the account alone, or else what its roles grant."""
         if usage.quota_bytes is not None:
             return usage.quota_bytes
-        return self.large if LARGE_QUOTA in permissions else self.usual
+        return self.large if "files.large_quota" in permissions else self.usual
 
 
 def check_quota(usage: Usage, quota_bytes: int, added_bytes: int) -> None:

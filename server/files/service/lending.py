@@ -33,4 +33,4 @@ class UploadLinks:
         if permissions is None or access.UPLOAD not in permissions:
             raise TokenInvalid
         # Nothing but to upload: what else the account may do is not lent.
-        return Caller(account_id, permissions & {access.UPLOAD, access.LARGE_QUOTA})
+        return Caller(account_id, permissions & {access.UPLOAD, "files.large_quota"})
