@@ -7,6 +7,7 @@ from bench.figures import Finding
 from bench.measurements.accessing import accessing
 from bench.measurements.articles import articles
 from bench.measurements.booking import booking, finding_times
+from bench.measurements.counting import counting
 from bench.measurements.evaluating import evaluating
 from bench.measurements.ingesting import ingesting
 from bench.measurements.lone import lone
@@ -45,6 +46,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "finding_times": Measurement("the free times of a year are found", finding_times),
     "tasking": Measurement("a crowd reads, lists and changes tasks: Backroom, the usual stack", tasking),
     "ingesting": Measurement("events come in over streams: Backroom, a bare COPY, the usual stack", ingesting),
+    "counting": Measurement("a year of events is counted by day: out of rollups, and by a scan", counting),
     "sizes": Measurement("lists and orders on a large database, and on a small one", sizes, short=False),
     "starting": Measurement("a server starts on a database that is there", starting),
     "memory": Measurement("the memory of a server, idle and along many calls", memory, short=False),

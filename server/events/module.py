@@ -61,7 +61,7 @@ def build(shared: Shared, settings: EventsSettings) -> Module:
         ),
         tasks=(*tasks(partitions, Purging(data, now)), *queries.tasks, *sources.tasks),
         routes=(*queries.routes, *sources.routes),
-        batchers=(ingesting.batcher,),
+        batchers=ingesting.batchers,
         feeds=(events.feed,),
     )
 

@@ -20,12 +20,14 @@ LARGEST_TRANSACTION = 10_000
 """In events: well below a second."""
 MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024
 """Of all events that wait in one process to be stored."""
+_TRANSACTIONS = 3
+"""At the same time: while one waits for its commit, PostgreSQL and this process go on with another."""
 _WAIT_SECONDS = 5.0
 """How long a stream is kept waiting for room."""
 
 
 class Ingesting:
-    """Stores events, each once; the messages that arrive while one transaction runs share the next one."""
+    """Stores events, each once; the messages that arrive while transactions run share the next ones."""
 
     def __init__(
         self,
@@ -43,12 +45,22 @@ class Ingesting:
         self._partitions = partitions
         self._now = now
         self._room = Room(most_in_flight)
-        self.batcher = Batcher[JudgedBatch, Sequence[Verdict]](
-            self.store_all,
-            weigh=lambda batch: 1 + len(batch.events) + len(batch.refused),
-            largest=LARGEST_TRANSACTION,
-            longest_seconds=longest_seconds,
-        )
+        self._lanes = [
+            _Lane(
+                Batcher(
+                    self.store_all,
+                    weigh=lambda batch: 1 + len(batch.events) + len(batch.refused),
+                    largest=LARGEST_TRANSACTION,
+                    longest_seconds=longest_seconds,
+                )
+            )
+            for _ in range(_TRANSACTIONS)
+        ]
+
+    @property
+    def batchers(self) -> Sequence[Batcher[JudgedBatch, Sequence[Verdict]]]:
+        """To be closed at the end."""
+        return [lane.batcher for lane in self._lanes]
 
     async def wait_for_room(self) -> None:
         """Returns once there is room for another message; raises Overloaded where there is none for long."""
@@ -68,7 +80,7 @@ class Ingesting:
         if full := await self._partitions.ensure(event.time for event in batch.events):
             batch.refuse_days(full)
         with self._room.taken(batch.size):
-            return await self.batcher.submit(batch)
+            return await min(self._lanes, key=lambda lane: lane.size).submit(batch)
 
     async def store_all(self, batches: Sequence[JudgedBatch]) -> Sequence[Sequence[Verdict] | Refusal]:
         """Stores the events of several messages in one transaction, and keeps those that are refused."""
@@ -86,6 +98,22 @@ class Ingesting:
             raise
         following = iter(verdicts)
         return [batch.answered(list(islice(following, len(batch.events)))) for batch in batches]
+
+
+class _Lane:
+    """Transactions one after the other, and how much they are given."""
+
+    def __init__(self, batcher: Batcher[JudgedBatch, Sequence[Verdict]]) -> None:
+        self.batcher = batcher
+        self.size = 0
+        """In bytes, of what waits or is being stored."""
+
+    async def submit(self, batch: JudgedBatch) -> Sequence[Verdict]:
+        self.size += batch.size
+        try:
+            return await self.batcher.submit(batch)
+        finally:
+            self.size -= batch.size
 
 
 class Room:

@@ -23,6 +23,7 @@ from storage.events.repository.counting import (
 from storage.events.tables import meter_progress, rollups, touched
 
 _MINUTE = timedelta(minutes=1)
+_LENGTHS = {Level.MINUTE: _MINUTE, Level.HOUR: timedelta(hours=1), Level.DAY: timedelta(days=1)}
 _UNITS = {Level.MINUTE: "minute", Level.HOUR: "hour", Level.DAY: "day"}
 _MAX_MINUTES = 2_000
 """Of touched ones that are told one by one; where there are more, the days that they are on are told."""
@@ -33,6 +34,19 @@ _TAKE = text("""
     DELETE FROM events.touched WHERE sequence = ANY(ARRAY(
         SELECT sequence FROM events.touched ORDER BY sequence LIMIT :most FOR UPDATE SKIP LOCKED
     )) RETURNING type, minute
+""")
+# OFFSET 0, here and below, has each span looked up by the index, whatever the planner thinks of their number.
+_CLEAR = text("""
+    DELETE FROM events.rollups WHERE ctid = ANY(ARRAY(
+        SELECT each.ctid
+        FROM unnest(CAST(:begins AS timestamptz[]), CAST(:ends AS timestamptz[])) AS span (begin, until)
+        CROSS JOIN LATERAL (
+            SELECT ctid FROM events.rollups
+            WHERE series = CAST(:series AS text) AND level = CAST(:level AS smallint)
+                AND bucket >= span.begin AND bucket < span.until
+            OFFSET 0
+        ) AS each
+    ))
 """)
 _REMOVE = text("""
     DELETE FROM events.rollups WHERE series = CAST(:series AS text) AND ctid = ANY(ARRAY(
@@ -107,7 +121,7 @@ class RollupRepository(RollupReader, Repository):
 
     async def recount(self, series: RollupSeries, minutes: Sequence[datetime]) -> None:
         """Counts these minutes of a series anew, event by event, and then the hours and days that they are in."""
-        spans = _joined(minutes)
+        spans = _joined(minutes, _LENGTHS[Level.MINUTE])
         parameters = Parameters()
         minute = "date_trunc('minute', time, 'UTC')"
         details = raw_details(series.measure, minute, "raw") if is_detailed(series.measure.aggregation) else None
@@ -129,9 +143,12 @@ class RollupRepository(RollupReader, Repository):
         starts = parameters.of(buckets, "timestamptz[]")
         shorter = f"""
             shorter AS MATERIALIZED (
-                SELECT begin AS truncated, rollups.* FROM unnest({starts}) AS begin JOIN events.rollups
-                    ON series = {parameters.of(series.series, "text")} AND level = {level - 1}
-                    AND bucket >= begin AND bucket < begin + interval '1 {unit}'
+                SELECT begin AS truncated, each.* FROM unnest({starts}) AS begin CROSS JOIN LATERAL (
+                    SELECT * FROM events.rollups
+                    WHERE series = {parameters.of(series.series, "text")} AND level = {level - 1}
+                        AND bucket >= begin AND bucket < begin + interval '1 {unit}'
+                    OFFSET 0
+                ) AS each
             )
         """
         counted = f"SELECT truncated AS bucket, groups, {merged(series.measure.aggregation)} FROM shorter GROUP BY 1, 2"
@@ -151,11 +168,15 @@ class RollupRepository(RollupReader, Repository):
         details: str | None,
         parameters: Parameters,
     ) -> None:
-        bucket = rollups.c.bucket
+        spans = _joined(buckets, _LENGTHS[level])
         await self._connection.execute(
-            delete(rollups).where(
-                rollups.c.series == series.series, rollups.c.level == int(level), bucket == func.any(list(buckets))
-            )
+            _CLEAR,
+            {
+                "series": series.series,
+                "level": int(level),
+                "begins": [each.start for each in spans],
+                "ends": [each.end for each in spans],
+            },
         )
         tables = [rows, f"counted AS MATERIALIZED ({counted})"]
         keys, joined = "NULL::bigint[], NULL::bigint[]", ""
@@ -185,24 +206,22 @@ class RollupRepository(RollupReader, Repository):
         """Deletes all rollups of a day, in UTC, whose events are gone."""
         await self._connection.execute(_REMOVE_DAY, {"day": day})
 
-    async def remove_meter(self, meter_id: UUID, most: int) -> bool:
-        """Deletes up to so many rollups of a meter that there is no longer; whether that was all."""
+    async def remove_meter(self, meter_id: UUID, most: int) -> None:
+        """Deletes up to so many rollups of a meter that there is no longer, and with the last ones its progress."""
         series = f"meter:{meter_id}"
         removed = (await self._connection.execute(_REMOVE, {"series": series, "most": most})).rowcount
-        if removed == most:
-            return False
-        await self._connection.execute(delete(meter_progress).where(meter_progress.c.meter_id == meter_id))
-        return True
+        if removed < most:
+            await self._connection.execute(delete(meter_progress).where(meter_progress.c.meter_id == meter_id))
 
 
-def _joined(minutes: Sequence[datetime]) -> Sequence[Span]:
-    """Minutes in order as the times that they are together."""
+def _joined(buckets: Sequence[datetime], length: timedelta) -> Sequence[Span]:
+    """Buckets in order as the times that they are together."""
     spans: list[Span] = []
-    for minute in minutes:
-        if spans and spans[-1].end == minute:
-            spans[-1] = Span(spans[-1].start, minute + _MINUTE)
+    for bucket in buckets:
+        if spans and spans[-1].end == bucket:
+            spans[-1] = Span(spans[-1].start, bucket + length)
         else:
-            spans.append(Span(minute, minute + _MINUTE))
+            spans.append(Span(bucket, bucket + length))
     return spans
 
 
