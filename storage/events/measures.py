@@ -15,6 +15,17 @@ EXACT_DISTINCT = 10_000
 """Up to so many distinct values are counted exactly, and above that estimated."""
 
 
+REGISTER_BITS = 14
+"""Of a value's hash: by which register of a HyperLogLog it counts."""
+VALUE_BITS = 64 - REGISTER_BITS
+RELATIVE_ERROR = 0.01
+"""Of a percentile."""
+GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
+"""By how much the bounds of two bins of a DDSketch differ that lie beside each other."""
+BIN_SHIFT = 100_000
+"""By how much a bin is shifted away from 0, so that its sign is that of its numbers; 0 is the bin of 0."""
+
+
 class Aggregation(StrEnum):
     """What is made of the events of a bucket."""
 

@@ -9,15 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.events.rules.sketches import (
-    BIN_SHIFT,
-    GAMMA,
-    REGISTERS,
-    STANDARD_ERROR,
-    VALUE_BITS,
-    distinct_estimate,
-    percentile_estimate,
-)
+from server.events.rules.sketches import REGISTERS, STANDARD_ERROR, distinct_estimate, percentile_estimate
+from storage.events.measures import BIN_SHIFT, GAMMA, VALUE_BITS
 from tests.fixtures.examples import examples
 
 

@@ -9,17 +9,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from math import inf, log, sqrt
 
-REGISTER_BITS = 14
-"""Of a value's hash: by which register it counts."""
-VALUE_BITS = 64 - REGISTER_BITS
+from storage.events.measures import BIN_SHIFT, GAMMA, REGISTER_BITS, VALUE_BITS
+
 REGISTERS = 1 << REGISTER_BITS
 STANDARD_ERROR = 1.04 / sqrt(REGISTERS)
-"""Relative, of an estimate: 0.81 %."""
-RELATIVE_ERROR = 0.01
-"""Of a percentile."""
-GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
-BIN_SHIFT = 100_000
-"""By how much a bin is shifted away from 0, so that its sign is that of its numbers; 0 is the bin of 0."""
+"""Relative, of an estimate of distinct values: 0.81 %."""
 
 
 def distinct_estimate(registers: Mapping[int, int]) -> int:

@@ -4,13 +4,18 @@ Whatever a caller names is a parameter, and never a part of a statement's text.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from math import log
 from typing import Any
 
 from storage.events.measures import (
+    BIN_SHIFT,
     EXACT_DISTINCT,
+    GAMMA,
     MAX_GROUP_CHARACTERS,
+    REGISTER_BITS,
     SOURCE,
     SUBJECT,
+    VALUE_BITS,
     Aggregation,
     FilterOperator,
     Measure,
@@ -18,10 +23,7 @@ from storage.events.measures import (
     Span,
 )
 
-# As `server.events.rules.sketches` reads them.
-_REGISTER_BITS, _VALUE_BITS = 14, 50
-_BIN_SHIFT, _LN_GAMMA = 100_000, "0.0200006667066694447"  # ln(1.01 / 0.99)
-
+_LN_GAMMA = repr(log(GAMMA))
 _COMPARED = {
     FilterOperator.LESS: "<",
     FilterOperator.LESS_OR_EQUAL: "<=",
@@ -177,9 +179,7 @@ def raw_details(measure: Measure, bucket: str, rows: str) -> str:
         key, amount = hashed, "NULL::bigint"
     else:
         magnitude = f"ceil(ln(least(abs(value), 1e300)::float8) / {_LN_GAMMA})"
-        key = (
-            f"CASE WHEN abs(value) < 1e-300 THEN 0 ELSE sign(value)::bigint * ({_BIN_SHIFT} + {magnitude})::bigint END"
-        )
+        key = f"CASE WHEN abs(value) < 1e-300 THEN 0 ELSE sign(value)::bigint * ({BIN_SHIFT} + {magnitude})::bigint END"
         amount = "count(*)"
     return f"""
         SELECT {bucket} AS bucket, groups, {key} AS key, {amount} AS amount
@@ -197,8 +197,8 @@ def compacted(aggregation: Aggregation, details: str, group: str) -> str:
     if aggregation is Aggregation.PERCENTILES:
         amount = "sum(amount)::bigint AS amount"
         return f"compact AS MATERIALIZED (SELECT {by}, key, {amount} FROM {details} GROUP BY {by}, key)"
-    register = f"(key >> {_VALUE_BITS}) & {(1 << _REGISTER_BITS) - 1}"
-    value = f"{_VALUE_BITS + 1} - length(ltrim(key::bit({_VALUE_BITS})::text, '0'))"
+    register = f"(key >> {VALUE_BITS}) & {(1 << REGISTER_BITS) - 1}"
+    value = f"{VALUE_BITS + 1} - length(ltrim(key::bit({VALUE_BITS})::text, '0'))"
     return f"""
         exact AS MATERIALIZED (SELECT {by}, key FROM {details} WHERE amount IS NULL GROUP BY {by}, key),
         large AS MATERIALIZED (

@@ -206,14 +206,12 @@ class RollupRepository(RollupReader, Repository):
         """Deletes all rollups of a day, in UTC, whose events are gone."""
         await self._connection.execute(_REMOVE_DAY, {"day": day})
 
-    async def remove_meter(self, meter_id: UUID, most: int) -> bool:
-        """Deletes up to so many rollups of a meter that there is no longer; whether that was all."""
+    async def remove_meter(self, meter_id: UUID, most: int) -> None:
+        """Deletes up to so many rollups of a meter that there is no longer, and with the last ones its progress."""
         series = f"meter:{meter_id}"
         removed = (await self._connection.execute(_REMOVE, {"series": series, "most": most})).rowcount
-        if removed == most:
-            return False
-        await self._connection.execute(delete(meter_progress).where(meter_progress.c.meter_id == meter_id))
-        return True
+        if removed < most:
+            await self._connection.execute(delete(meter_progress).where(meter_progress.c.meter_id == meter_id))
 
 
 def _joined(buckets: Sequence[datetime], length: timedelta) -> Sequence[Span]:
