@@ -125,6 +125,19 @@ class FilesSettings(DeclaredSettings):
         return url.rstrip("/")
 
     def shown(self, deployment: Deployment) -> Mapping[str, Shown]:
+        return {**self._shown_storage(deployment), **self._shown_scanner(deployment)}
+
+    def _shown_scanner(self, deployment: Deployment) -> Mapping[str, Shown]:
+        if self.files_scanner == NONE:
+            fix = "set it to where ClamAV's daemon is, such as clamd:127.0.0.1:3310" if deployment.production else ""
+            return {"BACKROOM_FILES_SCANNER": Shown("none: files are served that nobody scanned", fix, broken=False)}
+        if self.files_scanner:
+            return {}
+        found = "not set; files wait for a scanner, and none is served"
+        fix = "set it to where ClamAV's daemon is, such as clamd:127.0.0.1:3310, or to none"
+        return {"BACKROOM_FILES_SCANNER": Shown(found, fix, broken=False)}
+
+    def _shown_storage(self, deployment: Deployment) -> Mapping[str, Shown]:
         if self.files_storage:
             return {}
         fix = "set a folder that all servers share and that is backed up, or S3" if deployment.production else ""
