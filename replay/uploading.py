@@ -121,7 +121,8 @@ async def _send(client: AsyncBackroom, file_id: str, content: bytes) -> None:
             try:
                 await client.files.WriteChunks(iter(_chunks(file_id, content, received)))
             except grpc.aio.AioRpcError as error:
-                if error.code() is not grpc.StatusCode.ABORTED:  # the first half was still being stored
+                # The first half was still being stored. A client that still writes when it is refused may say INTERNAL.
+                if error.code() not in (grpc.StatusCode.ABORTED, grpc.StatusCode.INTERNAL):
                     raise
 
 

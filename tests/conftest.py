@@ -1,6 +1,8 @@
 import asyncio
 import gc
 import os
+import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -42,6 +44,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Runs the tests on the same event loop as the server."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+def pytest_sessionfinish() -> None:
+    """Removes the files that the servers of this process stored."""
+    applications = sys.modules.get("tests.fixtures.applications")
+    if applications is not None:
+        shutil.rmtree(applications.FILES_FOLDER, ignore_errors=True)
 
 
 def pytest_collection_finish() -> None:

@@ -14,6 +14,7 @@ def build(shared: Shared, settings: FilesSettings) -> Module:
     """Imports what it is made of here: a process that does not serve files has neither its code nor its contract."""
     from backroom.files.v1 import file_service_pb2, file_service_pb2_grpc
     from server.files.blobs.configured import blobs_of
+    from server.files.blobs.reported import ReportedBlobs
     from server.files.http import http_routes
     from server.files.jobs import tasks
     from server.files.links import Links
@@ -35,7 +36,7 @@ def build(shared: Shared, settings: FilesSettings) -> Module:
     from storage.files.store import FILES
 
     store, now, new_id = shared.database.store(FILES), shared.now, shared.new_id
-    blobs, digests = blobs_of(settings, shared.deployment), Digests()
+    blobs, digests = ReportedBlobs(blobs_of(settings, shared.deployment), shared.logger), Digests()
     quotas = Quotas(settings.files_quota_bytes, settings.files_large_quota_bytes)
     life = timedelta(hours=settings.files_upload_hours)
     assembling = Assembling(store, blobs, digests, new_id)

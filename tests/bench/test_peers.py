@@ -34,7 +34,15 @@ from storage.url import sibling
 pytestmark = pytest.mark.proof
 
 PRICE = Decimal("2.55")
-PERMISSIONS = ("orders.place", "orders.read", "catalog.read", "bookings.book", "tasks.read", "tasks.write")
+PERMISSIONS = (
+    "orders.place",
+    "orders.read",
+    "catalog.read",
+    "bookings.book",
+    "tasks.read",
+    "tasks.write",
+    "files.upload",
+)
 
 Storage = Literal["orm", "core"]
 

@@ -29,6 +29,7 @@ _RENEWED_SECONDS = 15.0
 _AGAIN = timedelta(seconds=30)
 """After which a content is scanned again of which nothing could be learned."""
 _AT_ONCE = 20
+_REQUESTED_AT_ONCE = 5_000
 
 
 @dataclass
@@ -118,7 +119,7 @@ class Scanning:
 
         async def act(tx: FilesTransaction) -> Requested:
             if file_id is None:
-                return Requested(await tx.contents.request_scans(name, signatures, now))
+                return Requested(await _request_all(tx, name, signatures, now))
             listed = await tx.files.find(file_id)
             file = check_may_see(listed.file if listed else None, caller)
             check_uploaded(file)
@@ -138,8 +139,10 @@ class Scanning:
             signatures = await self._scanner.signatures()
         except ScannerUnavailable:
             return  # scans report it
-        async with self._store.transaction() as tx:
-            await tx.contents.request_scans(self._scanner.name, signatures, self._now())
+        name, now, count = self._scanner.name, self._now(), _REQUESTED_AT_ONCE
+        while count == _REQUESTED_AT_ONCE:
+            async with self._store.transaction() as tx:
+                count = await tx.contents.request_scans(name, signatures, now, _REQUESTED_AT_ONCE)
 
     async def tell(self, sha256: str) -> None:
         """Gives the remaining files of a content its state."""
@@ -204,3 +207,11 @@ class Scanning:
     async def _tell(self, tx: FilesTransaction, content: Content) -> None:
         if await tell_owners(tx, content, self._now()):
             await tx.jobs.defer([tell_job(content.sha256)])
+
+
+async def _request_all(tx: FilesTransaction, scanner: str, signatures: str, now: datetime) -> int:
+    """In statements of a bounded size, all in one transaction."""
+    total = 0
+    while count := await tx.contents.request_scans(scanner, signatures, now, _REQUESTED_AT_ONCE):
+        total += count
+    return total

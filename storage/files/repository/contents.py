@@ -155,9 +155,10 @@ class ContentRepository(ContentReader, Repository):
         done = await self._connection.execute(statement.values(scan_time=now).returning(contents.c.sha256))
         return done.first() is not None
 
-    async def request_scans(self, scanner: str, signatures: str, now: datetime) -> int:
-        """Has all contents scanned whose verdict is by another scanner or other signatures; how many."""
+    async def request_scans(self, scanner: str, signatures: str, now: datetime, limit: int) -> int:
+        """Has up to so many contents scanned whose verdict is by another scanner or other signatures; how many."""
         others = or_(contents.c.scanner != scanner, contents.c.signatures != signatures)
-        statement = update(contents).where(contents.c.scan_time.is_(None), others).values(scan_time=now)
-        changed = statement.returning(contents.c.sha256).cte("changed")
+        some = select(contents.c.sha256).where(contents.c.scan_time.is_(None), others).limit(limit)
+        statement = update(contents).where(contents.c.sha256.in_(some.with_for_update(skip_locked=True)))
+        changed = statement.values(scan_time=now).returning(contents.c.sha256).cte("changed")
         return int((await self._connection.execute(select(func.count()).select_from(changed))).scalar_one())
