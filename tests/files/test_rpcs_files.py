@@ -99,7 +99,7 @@ async def test_an_upload_of_what_is_deleted_at_the_same_time_has_its_bytes(serve
     """The last file of a content goes while another one with it is completed: whichever comes first, the other's
     bytes are there."""
     behind = Behind(server.database)
-    for seed in range(8):
+    for seed in range(4):
         content = content_of(1000, seed)
         last = await clean(server, customer, content)
         file_id = (await created(customer, len(content))).file.file_id
