@@ -69,7 +69,7 @@ test-dist: generate $(VENV)/.dev ## Build both distributions, and call Backroom 
 test-clients: generate $(VENV)/.dev ## Have clients of other languages and tools call a server; needs Node 20 with npm
 	@$(BIN)/pytest -n 0 -m clients tests/clients
 
-test-browser: generate $(VENV)/.dev ## Show texts that would run a script in a real browser; needs Chromium
+test-browser: generate $(VENV)/.dev ## Show what people write and store in a real browser, where no script of it runs, and upload from it; needs Chromium, and npm
 	@$(BIN)/pytest -n 0 -m browser tests/browser
 
 prove: generate $(VENV)/.dev ## Run the longer proofs, whose last figures are in docs/proofs.md
