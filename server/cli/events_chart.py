@@ -59,9 +59,13 @@ def chart(asked: Asked, *, as_csv: bool) -> None:
     if as_csv:
         sys.stdout.buffer.write(csv_of_chart(found))
         return
-    plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-    for line in lines_of(found, width=shutil.get_terminal_size((100, 24)).columns, plain=plain):
+    for line in lines_of(found, width=shutil.get_terminal_size((100, 24)).columns, plain=is_plain()):
         print(line)
+
+
+def is_plain() -> bool:
+    """Whether what is printed goes where only ASCII can be shown."""
+    return (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
 
 
 async def _answered(configured: Settings, asked: Asked) -> Chart:

@@ -86,8 +86,8 @@ async def _more_shown(configured: Settings, address: str, console: Console) -> b
 
 def _drawn(title: str, period: QueryPeriod, series: Sequence[TimeSeries], width: int) -> Iterator[str]:
     """As `backroom events chart` draws it."""
+    from server.cli.events_chart import is_plain
     from server.events.drawing import lines_of
     from server.events.messages.charts import chart
 
-    plain = not (sys.stdout.encoding or "").lower().startswith("utf")
-    return lines_of(chart(title, period, (), series), width=width, plain=plain)
+    return lines_of(chart(title, period, (), series), width=width, plain=is_plain())

@@ -9,7 +9,7 @@ _APART = "events"
 
 LAWS: Sequence[Law] = (
     Law(
-        "I32",
+        "I34",
         "no event is stored twice within the 30 days in which it is known again",
         "SELECT count(*) FROM events.events",
         """
@@ -19,7 +19,7 @@ LAWS: Sequence[Law] = (
         apart=_APART,
     ),
     Law(
-        "I33",
+        "I35",
         "each batch of the last 30 days has as many keys as it stored events, and no more events than that",
         "SELECT count(*) FROM events.batches",
         """
@@ -34,7 +34,7 @@ LAWS: Sequence[Law] = (
         apart=_APART,
     ),
     Law(
-        "I34",
+        "I36",
         "no two events have one sequence, and each lies within its batch's times as long as that is logged",
         "SELECT count(*) FROM events.events",
         """
@@ -46,7 +46,7 @@ LAWS: Sequence[Law] = (
         apart=_APART,
     ),
     Law(
-        "I40",
+        "I37",
         "rollups have each type's events of the last 31 days minute by minute, but for the minutes that are touched",
         "SELECT count(*) FROM events.rollups WHERE level = 0 AND bucket >= now() - interval '31 days'",
         """
@@ -66,7 +66,7 @@ LAWS: Sequence[Law] = (
         apart=_APART,
     ),
     Law(
-        "I41",
+        "I38",
         "the rollups of an hour, and of a day, of the last 31 days are what those of its minutes, or hours, come to",
         "SELECT count(*) FROM events.rollups WHERE level > 0 AND bucket >= now() - interval '31 days'",
         """

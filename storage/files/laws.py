@@ -9,7 +9,7 @@ _CONTENTS = "SELECT count(*) FROM files.contents"
 
 LAWS: Sequence[Law] = (
     Law(
-        "I40",
+        "I39",
         "each content has as many references as there are files that have it, and their size",
         _CONTENTS,
         """
@@ -19,7 +19,7 @@ LAWS: Sequence[Law] = (
         """,
     ),
     Law(
-        "I41",
+        "I40",
         "each account's usage is the number and the size of its files, uploads under way among them",
         "SELECT count(DISTINCT owner_id) FROM files.files",
         """
@@ -32,7 +32,7 @@ LAWS: Sequence[Law] = (
         """,
     ),
     Law(
-        "I42",
+        "I41",
         "each upload's pieces follow each other without a gap, up to what was received, and no more than its size",
         "SELECT count(*) FROM files.files WHERE state = 'uploading'",
         """
@@ -54,7 +54,7 @@ LAWS: Sequence[Law] = (
         """,
     ),
     Law(
-        "I43",
+        "I42",
         "each content that is served or refused has its verdict in the history, and no object has two owners",
         _CONTENTS,
         """
@@ -69,7 +69,7 @@ LAWS: Sequence[Law] = (
         """,
     ),
     Law(
-        "I44",
+        "I43",
         "each change of a file has one event",
         _FILES,
         """

@@ -4,12 +4,16 @@ import asyncio
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import chain
 
 import psycopg
 import pytest
 from sqlalchemy import text
 
 from backroom.commerce.v1 import payment_service_pb2
+from server.modules import MODULES
 from storage.database import Database
 from storage.laws import LawReader
 from storage.schema import LAWS
@@ -134,6 +138,14 @@ COPY = """
     SELECT product_id, reason, on_hand_delta, held_delta, on_hand_after, held_after, order_id, note, account_id,
         create_time FROM commerce.stock_movements
 """
+
+
+def test_no_two_modules_have_a_law_of_one_number() -> None:
+    """What a report names is found in one place, beside what the frame says of the same."""
+    with_laws = [name for name in MODULES if find_spec(f"storage.{name}.laws") is not None]
+    of_modules = [{law.id for law in import_module(f"storage.{name}.laws").LAWS} for name in with_laws]
+    numbers = sorted(chain.from_iterable(of_modules))
+    assert numbers == sorted({*numbers})
 
 
 @pytest.fixture

@@ -13,21 +13,21 @@ _OTHER = _COLUMNS.replace("id,", "id || 'x',")
 DAMAGES: Sequence[tuple[str, str, str]] = (
     (
         "an event that is stored twice",
-        "I32",
+        "I34",
         f"INSERT INTO events.events SELECT time, sequence + 1000, {_COLUMNS} FROM events.events LIMIT 1",
     ),
-    ("a key that was claimed and not stored", "I33", "UPDATE events.batches SET event_count = event_count - 1"),
+    ("a key that was claimed and not stored", "I35", "UPDATE events.batches SET event_count = event_count - 1"),
     (
         "an event whose key is gone",
-        "I33",
+        "I35",
         "DELETE FROM events.keys WHERE key = (SELECT key FROM events.keys LIMIT 1)",
     ),
     (
         "two events of one number",
-        "I34",
+        "I36",
         f"INSERT INTO events.events SELECT time, sequence, {_OTHER} FROM events.events LIMIT 1",
     ),
-    ("an event out of its batch's times", "I34", "UPDATE events.batches SET last_time = first_time - interval '1 s'"),
+    ("an event out of its batch's times", "I36", "UPDATE events.batches SET last_time = first_time - interval '1 s'"),
 )
 
 

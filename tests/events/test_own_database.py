@@ -129,7 +129,7 @@ async def test_its_laws_are_checked_where_it_stands(two: Two) -> None:
     async with await psycopg.AsyncConnection.connect(two.own_url) as own:
         await own.execute("DELETE FROM events.keys")
     broken = [each.law for each in await two.server.database.check(LAWS) if each.violations]
-    assert broken == [law.text for law in of_events if law.id == "I33"]
+    assert broken == [law.text for law in of_events if law.id == "I35"]
 
 
 async def test_what_modules_tell_comes_over_once(two: Two) -> None:

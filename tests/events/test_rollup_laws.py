@@ -9,19 +9,19 @@ from tests.events.counting import rolling_of
 from tests.fixtures.servers import Api, Running, SharedServer
 
 DAMAGES = (
-    ("a minute that counts one too many", "I40", "UPDATE events.rollups SET count = count + 1 WHERE level = 0"),
-    ("a minute that is missing", "I40", "DELETE FROM events.rollups WHERE level = 0 AND series LIKE 'type:%'"),
+    ("a minute that counts one too many", "I37", "UPDATE events.rollups SET count = count + 1 WHERE level = 0"),
+    ("a minute that is missing", "I37", "DELETE FROM events.rollups WHERE level = 0 AND series LIKE 'type:%'"),
     (
         "a minute of which nothing happened",
-        "I40",
+        "I37",
         """
         INSERT INTO events.rollups (series, level, bucket, groups, count)
         VALUES ('type:none', 0, date_trunc('minute', now()), '{}', 1)
         """,
     ),
-    ("an hour that is missing", "I41", "DELETE FROM events.rollups WHERE level = 1"),
-    ("a day of another sum", "I41", "UPDATE events.rollups SET total = total + 1 WHERE level = 2 AND total > 0"),
-    ("a minute that was told and not counted", "I40", "DELETE FROM events.touched"),
+    ("an hour that is missing", "I38", "DELETE FROM events.rollups WHERE level = 1"),
+    ("a day of another sum", "I38", "UPDATE events.rollups SET total = total + 1 WHERE level = 2 AND total > 0"),
+    ("a minute that was told and not counted", "I37", "DELETE FROM events.touched"),
 )
 
 
