@@ -26,10 +26,10 @@ from load.order_requests import Unexpected
 from storage.events.encoding import COLUMNS, copied, new_event
 from storage.events.records import MICROSECONDS, SentEvent
 
-_BATCH, _STREAMS = 1_000, 2
+_BATCH, _STREAMS = 1_000, 4
 _EVENTS, _EVENTS_IN_LONG, _USUAL_SHARE = 60_000, 300_000, 10
 """Of a round; the usual stack is sent a tenth, since it is slower by that much."""
-_CONNECTIONS = 16
+_CONNECTIONS = 32
 """Of the usual stack: as many batches as ours has in flight on its streams."""
 _LEAST_RATE, _LEAST_OF_COPY, _LEAST_OF_USUAL = 50_000, 0.4, 8
 

@@ -8,13 +8,17 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from server.events.service import Partitions
+from server.frame.module import now
 from storage.database import Database
+from storage.events.store import EVENTS
 from storage.rights import APPENDED
 from storage.store import FRAME
 from storage.url import parameters
 from tests.cli.test_doctor import row
 from tests.cli.test_doctor_database import FREE
 from tests.commerce.goods import placed, stocked
+from tests.events.calling import ago, event, listed, outcomes
 from tests.fixtures.keys import MASTER_KEY, MASTER_KEYS
 from tests.fixtures.sandbox import Sandbox
 from tests.fixtures.servers import Api, running
@@ -82,6 +86,22 @@ async def test_the_serving_role_has_the_privileges_for_calls_and_jobs(granted: s
             await shop.settled(await shop.pay(order), "CAPTURED")
             await eventually(lambda: sealed(database), lambda position: position > 3)
         assert await broken(database) == {}
+    finally:
+        await database.close()
+
+
+async def test_the_serving_role_stores_events_of_any_day_and_drops_days(granted: str) -> None:
+    """It creates no tables by itself: days are made and dropped by functions that have the owner's rights."""
+    database = Database(granted, audit_key=MASTER_KEYS.audit_key, pool_size=5)
+    try:
+        async with running(database) as server:
+            service = await server.sign_in("service")
+            old = ago(days=100)
+            assert await outcomes(service, event(), event(time=old)) == ["stored", "stored"]
+            partitions = Partitions(database.store(EVENTS), now, retention_days=50)
+            await partitions.create_ahead()
+            assert await partitions.drop_old() == 1
+            assert len(await listed(service)) == 1
     finally:
         await database.close()
 

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from server.events.errors import SchemaInvalid
-from server.events.rules.schemas import MAX_SUBSCHEMAS, Schema
+from server.events.rules.schemas import MAX_SUBSCHEMAS, Schema, declared_schema
 
 
 def schema(document: Any) -> Schema:
@@ -98,3 +98,14 @@ def test_what_is_not_json_is_no_schema() -> None:
     for text in ("{", "", '{"minimum": NaN}'):
         with pytest.raises(SchemaInvalid, match="not JSON"):
             Schema(text)
+
+
+def test_a_declared_schema_that_cannot_be_used_any_more_matches_nothing() -> None:
+    """With the reason: it must not keep the events of other types from being stored."""
+    assert declared_schema("") is None
+    unusable = declared_schema('{"pattern": "(?=a)b"}')
+    assert unusable is not None
+    assert "cannot be used" in str(unusable.problem({}))
+    usable = declared_schema('{"type": "object"}')
+    assert usable is not None
+    assert usable.problem({}) is None

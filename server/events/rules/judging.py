@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from server.events.rules.schemas import Schema
+from server.events.rules.schemas import Schema, UnusableSchema
 from storage.events.records import MALFORMED_TIME, MICROSECONDS, RefusalReason, SchemaMode, SentEvent
 
 MAX_CHARACTERS = 200
@@ -49,7 +49,7 @@ class Period:
 class CompiledType:
     """A declared type, ready to be used."""
 
-    schema: Schema | None
+    schema: Schema | UnusableSchema | None
     """None where any data will do."""
     mode: SchemaMode
 

@@ -63,6 +63,27 @@ class Schema:
         return None
 
 
+class UnusableSchema:
+    """A schema that was declared, and that this server cannot use: no data matches it."""
+
+    def __init__(self, refusal: SchemaInvalid) -> None:
+        self._said = refusal.message()
+
+    def problem(self, _: Any) -> str:
+        return self._said
+
+
+def declared_schema(text: str) -> Schema | UnusableSchema | None:
+    """A schema as it was declared; None where it is empty.
+
+    One that an earlier version took, and this one does not, concerns the events of its type alone.
+    """
+    try:
+        return Schema(text) if text else None
+    except SchemaInvalid as refusal:
+        return UnusableSchema(refusal)
+
+
 def check_bounded(document: Any) -> None:
     """Raises SchemaInvalid where a schema refers to others or in a circle, or grows too large by its references."""
     if not isinstance(document, dict | bool):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from server.events.rules.judging import CompiledType, Judge, Period
-from server.events.rules.schemas import Schema
+from server.events.rules.schemas import declared_schema
 from storage.events.repository import EVENT_TYPES
 from storage.events.store import EventsConfigurationStore
 
@@ -54,7 +54,5 @@ class DeclaredTypes:
         async with self._store.snapshot_reading() as reading:
             version = await reading.configuration.version(EVENT_TYPES)
             found = await reading.event_types.list_all()
-        self._types = {
-            each.type: CompiledType(Schema(each.schema) if each.schema else None, each.mode) for each in found
-        }
+        self._types = {each.type: CompiledType(declared_schema(each.schema), each.mode) for each in found}
         self._version = version
