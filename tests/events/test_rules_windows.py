@@ -87,23 +87,24 @@ def test_buckets_begin_where_the_clocks_of_the_zone_say(
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("part", range(8))
+@pytest.mark.parametrize("part", range(4))
 def test_buckets_begin_where_the_clocks_say_at_every_change_of_every_zone(part: int) -> None:
-    """The same at each change since 1970 of each zone of the database, zones of equal clocks once."""
+    """The same at each change from 1970 to 2027 of each zone of the database, zones of equal clocks once."""
     zones = _of_different_clocks()
     assert len(zones) > 200
-    for zone in zones[part::8]:
-        for change in clock_changes(zone, _BEGIN, _END):
-            for granularity in _AROUND:
+    for zone, changes in zones[part::4]:
+        for change in changes:
+            odd = any(each % _COARSE for each in (change.instant - _BEGIN, change.before, change.after))
+            for granularity in (Granularity.DAY, Granularity.HOUR, *([Granularity.MINUTE] if odd else [])):
                 check_around(zone, change.instant, granularity)
 
 
-def _of_different_clocks() -> Sequence[ZoneInfo]:
+def _of_different_clocks() -> Sequence[tuple[ZoneInfo, Sequence[ClockChange]]]:
     found: dict[tuple[ClockChange, ...], ZoneInfo] = {}
     for name in _ZONES:
         zone = ZoneInfo(name)
-        found.setdefault(tuple(clock_changes(zone, _BEGIN, _END)), zone)
-    return list(found.values())
+        found.setdefault(tuple(clock_changes(zone, _BEGIN, datetime(2028, 1, 1, tzinfo=UTC))), zone)
+    return [(zone, changes) for changes, zone in found.items()]
 
 
 def check_around(zone: ZoneInfo, change: datetime, granularity: Granularity) -> None:

@@ -1,6 +1,7 @@
 """What was counted, asked by buckets of any clocks: from rollups where they are exact, and event by event elsewhere."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import text
@@ -38,25 +39,40 @@ class TallyReader(Reader):
         return [_tally(row) for row in rows]
 
 
-def _statement(ask: Ask, sources: Sources, rollups: RollupSeries | None, parameters: Parameters) -> str | None:
-    starts = parameters.of(list(ask.starts), "timestamptz[]")
-    measure, detailed = ask.measure, is_detailed(ask.measure.aggregation)
-    tables: list[str] = []
-    parts: list[str] = []
-    details: list[str] = []
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What is read: the CTEs for it, and the selects of what was counted and of its details."""
+
+    tables: list[str]
+    parts: list[str]
+    details: list[str]
+
+
+def _read(ask: Ask, sources: Sources, rollups: RollupSeries | None, parameters: Parameters) -> _Read:
+    starts, read = parameters.of(list(ask.starts), "timestamptz[]"), _Read([], [], [])
     if sources.raw:
-        kept = "MATERIALIZED" if detailed else "NOT MATERIALIZED"  # read twice, or once
-        tables.append(f"raw AS {kept} ({raw_rows(measure, ask.group_by, sources.raw, parameters, ask.group_filters)})")
+        # Read twice, or once.
+        kept = "MATERIALIZED" if is_detailed(ask.measure.aggregation) else "NOT MATERIALIZED"
+        rows = raw_rows(ask.measure, ask.group_by, sources.raw, parameters, ask.group_filters)
+        read.tables.append(f"raw AS {kept} ({rows})")
         place = f"width_bucket(time, {starts}) - 1"
-        parts.append(counted_rows(measure, place, "raw"))
-        details.append(raw_details(measure, place, "raw"))
+        read.parts.append(counted_rows(ask.measure, place, "raw"))
+        read.details.append(raw_details(ask.measure, place, "raw"))
     if sources.rolled and rollups:
-        tables.append(f"rolled AS MATERIALIZED ({_rolled(ask, sources.rolled, starts, rollups, parameters)})")
-        parts.append(f"SELECT bucket, groups, {', '.join(TALLIED)} FROM rolled")
-        details.append("SELECT bucket, groups, key, amount FROM rolled, unnest(keys, amounts) AS each (key, amount)")
-    if not parts:
+        read.tables.append(f"rolled AS MATERIALIZED ({_rolled(ask, sources.rolled, starts, rollups, parameters)})")
+        read.parts.append(f"SELECT bucket, groups, {', '.join(TALLIED)} FROM rolled")
+        each = "unnest(keys, amounts) AS each (key, amount)"
+        read.details.append(f"SELECT bucket, groups, key, amount FROM rolled, {each}")
+    return read
+
+
+def _statement(ask: Ask, sources: Sources, rollups: RollupSeries | None, parameters: Parameters) -> str | None:
+    measure, detailed = ask.measure, is_detailed(ask.measure.aggregation)
+    read = _read(ask, sources, rollups, parameters)
+    if not read.parts:
         return None
-    tables.append(f"parts AS ({' UNION ALL '.join(parts)})")
+    tables, details = read.tables, read.details
+    tables.append(f"parts AS ({' UNION ALL '.join(read.parts)})")
     rank, groups, ranked = "1", "NULL::text[]", ""
     if ask.group_by:
         tables.append(_ranked(ask, parameters))
