@@ -89,7 +89,7 @@ def meter_edit(request: pb.UpdateMeterRequest) -> Edit[str]:
     return edit_of(request.meter, request.update_mask, ("name", str), as_sent("description"))
 
 
-def meter(kept: Meter, ready_from: datetime | None) -> queries.Meter:
+def meter(kept: Meter, ready_from: datetime | None = None) -> queries.Meter:
     return queries.Meter(
         name=kept.name,
         description=kept.description,

@@ -1,5 +1,3 @@
-from datetime import datetime
-
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from backroom.events.v1 import event_query_service_pb2 as pb
@@ -14,7 +12,6 @@ from server.events.service.counting import Counting
 from server.events.service.meters import Meters
 from server.frame.call import Call
 from server.frame.paging import by_column, page_by
-from storage.events.measures import Meter
 
 _BY_NAME = by_column(lambda meter: meter.name, str)
 _BY_SUBJECT = by_column(lambda person: person.subject, str)
@@ -33,11 +30,12 @@ class EventQueryServicer(event_query_service_pb2_grpc.EventQueryServiceServicer)
 
     async def CreateMeter(self, request: pb.CreateMeterRequest, call: Call) -> pb.CreateMeterResponse:
         meter = await self._meters.create(messages.meter_draft(request.meter), call.change_context(request))
-        return pb.CreateMeterResponse(meter=messages.meter(meter, await self._ready_from(meter)))
+        return pb.CreateMeterResponse(meter=messages.meter(meter))
 
     async def GetMeter(self, request: pb.GetMeterRequest, call: Call) -> pb.GetMeterResponse:
         meter = await self._meters.get(request.name)
-        return pb.GetMeterResponse(meter=messages.meter(meter, await self._ready_from(meter)))
+        ready = await self._meters.ready_from()
+        return pb.GetMeterResponse(meter=messages.meter(meter, ready.get(meter.id)))
 
     async def ListMeters(self, request: pb.ListMetersRequest, call: Call) -> pb.ListMetersResponse:
         page = page_by(_BY_NAME, request)
@@ -48,7 +46,7 @@ class EventQueryServicer(event_query_service_pb2_grpc.EventQueryServiceServicer)
 
     async def UpdateMeter(self, request: pb.UpdateMeterRequest, call: Call) -> pb.UpdateMeterResponse:
         meter = await self._meters.edit(messages.meter_edit(request), call.change_context(request))
-        return pb.UpdateMeterResponse(meter=messages.meter(meter, await self._ready_from(meter)))
+        return pb.UpdateMeterResponse(meter=messages.meter(meter))
 
     async def DeleteMeter(self, request: pb.DeleteMeterRequest, call: Call) -> pb.DeleteMeterResponse:
         await self._meters.delete(request.name, request.etag, call.change_context(request))
@@ -82,6 +80,3 @@ class EventQueryServicer(event_query_service_pb2_grpc.EventQueryServiceServicer)
         return pb.CreateChartLinkResponse(
             path=self._chart_routes.path_of(link), expire_time=Timestamp(seconds=link.until)
         )
-
-    async def _ready_from(self, meter: Meter) -> datetime | None:
-        return (await self._meters.ready_from()).get(meter.id)
