@@ -20,6 +20,11 @@ _GATHERED_BYTES = 2 * 1024 * 1024
 """So much is written at once, since each turn of a thread costs 0.1 ms."""
 _PIECE_BYTES = 512 * 1024 * 1024
 """None of it is kept in memory, and each costs two syncs."""
+_CACHED_BYTES = 32 * 1024 * 1024
+"""Of the end of an object that is written, the kernel keeps so much in memory, for those who soon read it.
+
+More of it would crowd out what others read, and to take new memory costs several times as much as to write.
+"""
 _PARTS_AT_ONCE = 4
 _PAGE = 1000
 _UNFINISHED = "unfinished"
@@ -125,6 +130,8 @@ class _Writing:
     key: str
     file: int = -1
     size: int = 0
+    dropped: int = 0
+    """In bytes from its begin: what the kernel need not keep in memory."""
     unfinished: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -143,6 +150,9 @@ class _Writing:
                 left[0] = left[0][written:]
         # Has the kernel begin to write it to the disk, so that little is left to be done when it is synced.
         os.posix_fadvise(self.file, begin, self.size - begin, os.POSIX_FADV_DONTNEED)
+        if (end := self.size - _CACHED_BYTES) > self.dropped:  # it is on the disk by now
+            os.posix_fadvise(self.file, self.dropped, end - self.dropped, os.POSIX_FADV_DONTNEED)
+            self.dropped = end
 
     def copy(self, source: Path) -> None:
         """Appends a file within the kernel; on file systems that can, the two share their blocks."""
