@@ -139,20 +139,14 @@ class _Writing:
 
     def append(self, parts: Sequence[bytes]) -> None:
         self._begin()
-        begin = self.size
         left = [memoryview(part) for part in parts if part]
         while left:
             written = os.writev(self.file, left[:512])
-            self.size += written
+            self._added(written)
             while left and written >= len(left[0]):
                 written -= len(left.pop(0))
             if written:
                 left[0] = left[0][written:]
-        # Has the kernel begin to write it to the disk, so that little is left to be done when it is synced.
-        os.posix_fadvise(self.file, begin, self.size - begin, os.POSIX_FADV_DONTNEED)
-        if (end := self.size - _CACHED_BYTES) > self.dropped:  # it is on the disk by now
-            os.posix_fadvise(self.file, self.dropped, end - self.dropped, os.POSIX_FADV_DONTNEED)
-            self.dropped = end
 
     def copy(self, source: Path) -> None:
         """Appends a file within the kernel; on file systems that can, the two share their blocks."""
@@ -161,11 +155,12 @@ class _Writing:
         try:
             left = os.fstat(part).st_size
             while left:
-                copied = os.copy_file_range(part, self.file, left)
+                copied = os.copy_file_range(part, self.file, min(left, _CACHED_BYTES))
                 if not copied:
                     raise BlobMissing(source.name)
                 left -= copied
-                self.size += copied
+                self._added(copied)
+                os.posix_fadvise(part, 0, 0, os.POSIX_FADV_DONTNEED)  # it is deleted next
         finally:
             os.close(part)
 
@@ -182,6 +177,14 @@ class _Writing:
     def abandon(self) -> None:
         self._close()
         self.unfinished.unlink(missing_ok=True)
+
+    def _added(self, count: int) -> None:
+        """Has the kernel begin to write what was added, so that little is left to be done when it is synced."""
+        os.posix_fadvise(self.file, self.size, count, os.POSIX_FADV_DONTNEED)
+        self.size += count
+        if (end := self.size - _CACHED_BYTES) > self.dropped:  # that is on the disk by now
+            os.posix_fadvise(self.file, self.dropped, end - self.dropped, os.POSIX_FADV_DONTNEED)
+            self.dropped = end
 
     def _begin(self) -> None:
         if self.file < 0:
