@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from io import BytesIO
 
 import pytest
@@ -14,11 +15,27 @@ from server.files.thumbnails.work import Ending
 from tests.files.images import HOSTILE, drawn, turned
 
 
-@pytest.fixture
-async def thumbnails() -> AsyncIterator[ThumbnailMaker]:
+@asynccontextmanager
+async def making() -> AsyncIterator[ThumbnailMaker]:
     opened = ThumbnailMaker()
-    yield opened
-    await opened.processes.close()
+    try:
+        yield opened
+    finally:
+        await opened.processes.close()
+
+
+@pytest.fixture(scope="module")
+async def thumbnails() -> AsyncIterator[ThumbnailMaker]:
+    """Of several tests: to start a process costs much more than to make a thumbnail."""
+    async with making() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def new_thumbnails() -> AsyncIterator[ThumbnailMaker]:
+    """Whose processes are the test's own."""
+    async with making() as opened:
+        yield opened
 
 
 async def ending(thumbnails: ThumbnailMaker, content: bytes, edge: int = 32) -> Ending:
@@ -74,28 +91,28 @@ def test_there_are_fifty_hostile_images() -> None:
 
 
 @pytest.mark.slow
-async def test_each_hostile_image_ends_as_it_is_said_to_and_the_process_lives(thumbnails: ThumbnailMaker) -> None:
+async def test_each_hostile_image_ends_as_it_is_said_to_and_the_process_lives(new_thumbnails: ThumbnailMaker) -> None:
     """One process takes them all, but where it must be ended; a good image is shown after each."""
     good = drawn("PNG")
     wrong = []
     for name, draw, expected in HOSTILE:
-        found = await ending(thumbnails, draw())
+        found = await ending(new_thumbnails, draw())
         if found is not expected:
             wrong.append((name, found))
-        assert await ending(thumbnails, good) is Ending.MADE, name
+        assert await ending(new_thumbnails, good) is Ending.MADE, name
     assert not wrong
 
 
-async def test_a_process_that_is_killed_is_replaced(thumbnails: ThumbnailMaker) -> None:
+async def test_a_process_that_is_killed_is_replaced(new_thumbnails: ThumbnailMaker) -> None:
     good = drawn("PNG")
-    assert await ending(thumbnails, good) is Ending.MADE
-    (idle,) = thumbnails.processes._idle
+    assert await ending(new_thumbnails, good) is Ending.MADE
+    (idle,) = new_thumbnails.processes._idle
     os.kill(idle.pid, signal.SIGKILL)
-    assert await ending(thumbnails, good) is Ending.MADE
-    assert [each.pid for each in thumbnails.processes._idle] != [idle.pid]
+    assert await ending(new_thumbnails, good) is Ending.MADE
+    assert [each.pid for each in new_thumbnails.processes._idle] != [idle.pid]
 
 
-async def test_many_at_once_wait_for_two_processes(thumbnails: ThumbnailMaker) -> None:
-    made = await asyncio.gather(*(ending(thumbnails, drawn("JPEG", 400, 300)) for _ in range(20)))
+async def test_many_at_once_wait_for_two_processes(new_thumbnails: ThumbnailMaker) -> None:
+    made = await asyncio.gather(*(ending(new_thumbnails, drawn("JPEG", 400, 300)) for _ in range(20)))
     assert {*made} == {Ending.MADE}
-    assert len(thumbnails.processes._idle) <= 2
+    assert len(new_thumbnails.processes._idle) <= 2

@@ -20,6 +20,11 @@ _GATHERED_BYTES = 2 * 1024 * 1024
 """So much is written at once, since each turn of a thread costs 0.1 ms."""
 _PIECE_BYTES = 512 * 1024 * 1024
 """None of it is kept in memory, and each costs two syncs."""
+_CACHED_BYTES = 32 * 1024 * 1024
+"""Of the end of an object that is written, the kernel keeps so much in memory, for those who soon read it.
+
+More of it would crowd out what others read, and to take new memory costs several times as much as to write.
+"""
 _PARTS_AT_ONCE = 4
 _PAGE = 1000
 _UNFINISHED = "unfinished"
@@ -125,6 +130,8 @@ class _Writing:
     key: str
     file: int = -1
     size: int = 0
+    dropped: int = 0
+    """In bytes from its begin: what the kernel need not keep in memory."""
     unfinished: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -132,17 +139,14 @@ class _Writing:
 
     def append(self, parts: Sequence[bytes]) -> None:
         self._begin()
-        begin = self.size
         left = [memoryview(part) for part in parts if part]
         while left:
             written = os.writev(self.file, left[:512])
-            self.size += written
+            self._added(written)
             while left and written >= len(left[0]):
                 written -= len(left.pop(0))
             if written:
                 left[0] = left[0][written:]
-        # Has the kernel begin to write it to the disk, so that little is left to be done when it is synced.
-        os.posix_fadvise(self.file, begin, self.size - begin, os.POSIX_FADV_DONTNEED)
 
     def copy(self, source: Path) -> None:
         """Appends a file within the kernel; on file systems that can, the two share their blocks."""
@@ -151,11 +155,12 @@ class _Writing:
         try:
             left = os.fstat(part).st_size
             while left:
-                copied = os.copy_file_range(part, self.file, left)
+                copied = os.copy_file_range(part, self.file, min(left, _CACHED_BYTES))
                 if not copied:
                     raise BlobMissing(source.name)
                 left -= copied
-                self.size += copied
+                self._added(copied)
+                os.posix_fadvise(part, 0, 0, os.POSIX_FADV_DONTNEED)  # it is deleted next
         finally:
             os.close(part)
 
@@ -172,6 +177,14 @@ class _Writing:
     def abandon(self) -> None:
         self._close()
         self.unfinished.unlink(missing_ok=True)
+
+    def _added(self, count: int) -> None:
+        """Has the kernel begin to write what was added, so that little is left to be done when it is synced."""
+        os.posix_fadvise(self.file, self.size, count, os.POSIX_FADV_DONTNEED)
+        self.size += count
+        if (end := self.size - _CACHED_BYTES) > self.dropped:  # that is on the disk by now
+            os.posix_fadvise(self.file, self.dropped, end - self.dropped, os.POSIX_FADV_DONTNEED)
+            self.dropped = end
 
     def _begin(self) -> None:
         if self.file < 0:

@@ -68,7 +68,7 @@ class Digests:
         _update(state, parts)
         into.set_result(state.hexdigest())
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

@@ -1,6 +1,5 @@
 """The messages of a call are read here, and not before it is known who calls."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -43,7 +42,7 @@ class Body:
     async def _each(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         while True:
             try:
-                async with asyncio.timeout(self._silence):
+                with self._timeouts.within(self._silence):
                     request = await anext(requests)
             except StopAsyncIteration:
                 return
