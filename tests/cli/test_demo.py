@@ -141,7 +141,7 @@ def test_nothing_is_written_without_confirmation(tmp_path: Path) -> None:
     """Without a terminal, into a database that is not this folder's: one line with the reason."""
     nowhere = "postgresql://nobody@127.0.0.1:1/none"
     ended = backroom("demo", folder=tmp_path, DATABASE_URL=nowhere, BACKROOM_MASTER_KEY=MASTER_KEY)
-    shown = "products, orders, payments, bookings, tasks, articles, files and a flag"
+    shown = "products, orders, payments, bookings, tasks, articles, events, files and a flag"
     said = f"this writes {shown} through a server of its own"
     reason = "DATABASE_URL is set: the database is not the embedded one"
     assert (ended.returncode, ended.stderr) == (1, f"backroom: {said}, and {reason}: say --yes\n")

@@ -75,7 +75,7 @@ def test_a_data_folder_that_cannot_be_created_is_reported(
 def test_the_doctor_reports_an_invalid_data_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """It is broken, with what to do."""
     (tmp_path / "data").write_text("a letter")
-    finished = backroom_here(capsys, "doctor", BACKROOM_DATA_DIR=str(tmp_path / "data"), COLUMNS="300")
+    finished = backroom_here(capsys, "doctor", BACKROOM_DATA_DIR=str(tmp_path / "data"), COLUMNS="500")
     (line,) = (line for line in finished.out.splitlines() if "BACKROOM_DATA_DIR" in line)
     assert "✗" in line
     assert "set it to another folder" in line
