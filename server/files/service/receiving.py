@@ -12,7 +12,7 @@ from uuid import UUID
 from google_crc32c import extend, value
 
 from server.files.blobs import Blobs, BlobsUnavailable, new_key
-from server.files.errors import StorageUnavailable
+from server.files.errors import OffsetMismatch, StorageUnavailable
 from server.files.rules.access import check_uploads
 from server.files.rules.receiving import PIECE_SECONDS, Chunk, check_chunk, check_uploading, grown
 from server.files.service.changing import resource
@@ -141,6 +141,7 @@ class Receiving:
         Raises FileNotFound, FileStateConflict, OffsetMismatch, ChunkDamaged, SizeExceeded, UploadFragmented,
         StorageUnavailable.
         """
+        before = self._store.primaries_seen
         upload = await self.find(caller, file_id)
         known = asyncio.get_running_loop().create_future()
         known.set_result(self._digests.find(file_id, upload.received_bytes))
@@ -153,9 +154,11 @@ class Receiving:
                         await self._write_on(stream)
                         stream.check_storing()
             await self._store_all(stream)
-        except BaseException:
+        except BaseException as error:
             with suppress(Refusal, StoreError):  # the first one counts
                 await self._shielded.run(self._store_all(stream))
+            if isinstance(error, OffsetMismatch):  # it says what is stored
+                await self._store.wait_for_standby(before)
             raise
         return stream.upload
 
