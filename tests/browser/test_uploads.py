@@ -10,7 +10,8 @@ import pytest
 from backroom.files.v1 import file_service_pb2 as pb
 from storage.database import Database
 from tests.browser.reports import HELP, Site, site
-from tests.clients.files.conftest import installed
+from tests.clients.files.conftest import PROGRAMS
+from tests.clients.npm import installed
 from tests.files.calling import content_of, fresh, sha256_of
 from tests.fixtures.servers import Api, Running, quick_passwords, running
 
@@ -45,7 +46,7 @@ upload.start();
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Site]:
     """A web site with both clients, as npm has them."""
-    modules = installed(tmp_path / "node") / "node_modules"
+    modules = installed(PROGRAMS, tmp_path / "node") / "node_modules"
     with site() as opened:
         opened.files["/uppy.mjs"] = "text/javascript", (modules / "uppy" / "dist" / "uppy.min.mjs").read_bytes()
         opened.files["/tus.js"] = "text/javascript", (modules / "tus-js-client" / "dist" / "tus.min.js").read_bytes()

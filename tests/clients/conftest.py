@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.clients.npm import installed
 from tests.contract.proto_comments import PROTO as OURS
 
 PROTO = OURS.parent
@@ -79,14 +80,7 @@ def image(clone: Path) -> Path:
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the programs of tests/clients/node and their dependencies from the lock file."""
-    npm = shutil.which("npm")
-    assert npm, "npm is not installed: these tests need Node 20 or newer with npm"
-    into = tmp_path_factory.mktemp("node") / "client"
-    shutil.copytree(NODE, into, ignore=shutil.ignore_patterns("node_modules", "gen", "built"))
-    install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(install, cwd=into, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return into
+    return installed(NODE, tmp_path_factory.mktemp("node") / "client")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """The clients, installed as their users do, in environments of their own."""
 
-import shutil
 import subprocess
 import sys
 import venv
@@ -8,22 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.npm import INSTALL_SECONDS, installed
+
 HERE = Path(__file__).parent
-INSTALL_SECONDS = 900
-"""The machine may be busy."""
 
 
 @pytest.fixture(scope="session")
 def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the programs for Node, and what they need installed from the lock file."""
-    npm = shutil.which("npm")
-    assert npm, "npm is not installed: these tests need Node 20 or newer with npm"
-    into = tmp_path_factory.mktemp("openfeature") / "node"
-    shutil.copytree(HERE / "node", into, ignore=shutil.ignore_patterns("node_modules"))
-    install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(install, cwd=into, capture_output=True, text=True, timeout=INSTALL_SECONDS)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return into
+    return installed(HERE / "node", tmp_path_factory.mktemp("openfeature") / "node")
 
 
 @pytest.fixture(scope="session")
