@@ -20,7 +20,7 @@ class EdgeSettings(DeclaredSettings):
     http_address: Address = setting(
         "BACKROOM_HTTP_ADDRESS",
         Address("127.0.0.1:8080"),
-        "where `/healthz`, `/readyz`, `/webhooks` and `/.well-known/jwks.json` are",
+        "where the HTTP side answers: probes, keys, and what modules have there, such as webhooks and downloads",
     )
     metrics_address: Address | None = setting(
         "BACKROOM_METRICS_ADDRESS",

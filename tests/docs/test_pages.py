@@ -1,9 +1,12 @@
-"""Links are valid, and the index of decisions is complete."""
+"""Links are valid, the index of decisions is complete, and README names what the HTTP side has."""
 
 import re
 from pathlib import Path
 
 import pytest
+from starlette.routing import Route
+
+from tests.fixtures.servers import Running
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -46,3 +49,13 @@ def test_a_decision_begins_with_the_status_in_the_index(decision: Path) -> None:
     assert lines[2].startswith("**Status.** ")
     status = lines[2].removeprefix("**Status.** ").rstrip(".")
     assert status.lower().startswith(index[decision.name].lower())
+
+
+def test_readme_names_the_paths_of_the_http_side(server: Running) -> None:
+    """Each route of a module begins with one of them."""
+    [line] = re.findall(r"^The HTTP side has (.+)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    named = tuple(each.split("{")[0] for each in re.findall(r"`(/[^`]+)`", line))
+    paths = [each.path for each in server.application.routes if isinstance(each, Route)]
+
+    assert paths
+    assert [each for each in paths if not each.startswith(named)] == []
