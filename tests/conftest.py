@@ -18,6 +18,7 @@ load_profiles()
 
 pytest_plugins = [
     "tests.fixtures.clamd",
+    "tests.fixtures.forking",
     "tests.fixtures.pgbouncer",
     "tests.fixtures.postgres",
     "tests.fixtures.servers",

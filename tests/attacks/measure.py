@@ -39,16 +39,30 @@ def reset_peak(pid: int) -> None:
 class Probe:
     """A separate process that calls Health/Check on its own connection, like a kubelet."""
 
-    def __init__(self, address: str, pid: int) -> None:
-        """`pid` is the server's, on this machine."""
-        self._process = Popen([sys.executable, "-m", PROBE, address, str(pid)], stdin=PIPE, stdout=PIPE, text=True)
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline().strip() == "ready"
+    def __init__(self) -> None:
+        self._process = Popen([sys.executable, "-m", PROBE], stdin=PIPE, stdout=PIPE, text=True)
+
+    def start(self, address: str, pid: int) -> None:
+        """Calls a server from here on, which is that process on this machine."""
+        self._tell(f"{address} {pid}")
+        assert self._answer() == "ready"
 
     def stop(self) -> list[tuple[float, float]]:
         """For each call, in their order: the seconds it waited, and the CPU seconds that the server used meanwhile."""
-        output, _ = self._process.communicate("stop\n", timeout=90)
-        return [(wait, cpu) for wait, cpu in json.loads(output)]
+        self._tell("stop")
+        return [(wait, cpu) for wait, cpu in json.loads(self._answer())]
+
+    def close(self) -> None:
+        self._process.communicate(timeout=90)
+
+    def _tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
 
 
 def settled(pid: int) -> float:

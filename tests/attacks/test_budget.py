@@ -35,6 +35,7 @@ class Attacked:
     """A server with default settings, which attacks meet one after the other."""
 
     server: ServerProcess
+    probe: Probe
     fresh_megabytes: float
     """Its memory once it had answered a few probes."""
     addresses: Iterator[int] = field(default_factory=lambda: count(1))
@@ -46,18 +47,18 @@ class Attacked:
         server from it.
         """
         pid, port = self.server.process.pid, self.server.grpc_port
-        probe = Probe(f"127.0.0.1:{port}", pid)
+        self.probe.start(self.server.address, pid)
         settled(pid)
         reset_peak(pid)
         sent = attack.run(port, token, f"127.0.1.{next(self.addresses)}")
-        waits = probe.stop()
+        waits = self.probe.stop()
         assert sent <= BYTES * 1.01, f"{sent:,} bytes are more than the budget speaks of"
         longest, busiest = (max(each) for each in zip(*waits, strict=True))
         return Cost(resident(pid, "VmHWM") - self.fresh_megabytes, longest, busiest, len(waits))
 
 
-def _fresh_megabytes(server: ServerProcess) -> float:
-    probe = Probe(f"127.0.0.1:{server.grpc_port}", server.process.pid)
+def _fresh_megabytes(server: ServerProcess, probe: Probe) -> float:
+    probe.start(server.address, server.process.pid)
     found = settled(server.process.pid)
     probe.stop()
     return found
@@ -70,6 +71,7 @@ class Servers:
         self._url = database_url
         logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
         self._application = application_of(database, logger)
+        self._probe = Probe()
         self._running = AsyncExitStack()
         self._attacked: Attacked | None = None
 
@@ -78,14 +80,20 @@ class Servers:
         if self._attacked is not None:
             return self._attacked, False
         # Its rate of calls is the default one, which the other tests' servers do not have.
-        server = await self._running.enter_async_context(serving(self._url, BACKROOM_CALLS_PER_SECOND=""))
-        self._attacked = Attacked(server, await asyncio.to_thread(_fresh_megabytes, server))
+        # Nor is it forked: what it shares with the process that forks would count as its memory once it is used.
+        server = await self._running.enter_async_context(serving(self._url, anew=True, BACKROOM_CALLS_PER_SECOND=""))
+        fresh_megabytes = await asyncio.to_thread(_fresh_megabytes, server, self._probe)
+        self._attacked = Attacked(server, self._probe, fresh_megabytes)
         return self._attacked, True
 
     async def renew(self) -> None:
         """Ends the server that runs: the next attack meets a fresh one."""
         self._attacked = None
         await self._running.aclose()
+
+    async def close(self) -> None:
+        await self.renew()
+        self._probe.close()
 
     async def token(self) -> str:
         """A new customer's."""
@@ -102,7 +110,7 @@ async def servers(postgres: str, request: pytest.FixtureRequest) -> AsyncIterato
         database = Database(url, audit_key=MASTER_KEYS.audit_key, pool_size=2)
         made = Servers(url, database)
         yield made
-        await made.renew()
+        await made.close()
         await database.close()
 
 
@@ -123,17 +131,20 @@ def _marks(attack: Attack) -> list[Any]:
 async def test_an_attack_stays_within_the_budget(servers: Servers, attack: Attack) -> None:
     """Neither its memory nor the delay of Health/Check exceeds the budget, and the server goes on to answer.
 
-    Where it does on a server that others have attacked before, it has to stay within the budget on fresh ones.
+    Where its memory does on a server that others have attacked before, it has to stay within the budget on a fresh one.
     """
     costs: list[Cost] = []
-    for _ in range(_TRIES):
+    for tries in range(_TRIES):
         attacked, fresh = await servers.attacked()
         cost = await asyncio.to_thread(attacked.cost, attack, await servers.token())
         if cost.megabytes <= MAX_MEGABYTES[attack.who] and _in_time(cost):
             return
-        await servers.renew()
-        costs += [cost] if fresh else []
-        assert cost.megabytes <= MAX_MEGABYTES[attack.who] or not fresh, costs
+        costs.append(cost)
+        if cost.megabytes > MAX_MEGABYTES[attack.who]:
+            await servers.renew()
+            assert not fresh, costs
+        elif tries == _TRIES // 2:
+            await servers.renew()  # it may be slow by what others have done to it
     raise AssertionError(f"it delays others: {costs}")
 
 

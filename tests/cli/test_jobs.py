@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ import pytest
 from storage.database import Database
 from storage.frame.records import Job
 from storage.store import FRAME
+from tests.fixtures.forking import ForkedProcess, forked
 from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.processes import serving
 from tests.fixtures.trading import eventually
@@ -25,22 +25,17 @@ from tests.webhooks.senders import SETTING, standard
 
 
 @asynccontextmanager
-async def working(database_url: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def working(database_url: str) -> AsyncIterator[ForkedProcess]:
     """A `backroom worker`; it must stop cleanly."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "server", "worker"),
-        env={**os.environ, "DATABASE_URL": database_url, "BACKROOM_MASTER_KEY": MASTER_KEY, "LOG_FORMAT": "json"},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    settings = {"DATABASE_URL": database_url, "BACKROOM_MASTER_KEY": MASTER_KEY, "LOG_FORMAT": "json"}
+    process = await forked("server", "worker", environment={**os.environ, **settings})
     try:
         yield process
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), 300) == 0
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        process.kill()
+        await process.wait()
 
 
 async def test_jobs_are_listed_and_one_that_failed_is_retried(

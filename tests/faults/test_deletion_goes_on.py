@@ -1,8 +1,8 @@
 """kill -9 of the worker between two parts of a person's data: another continues there, and all is erased."""
 
 import asyncio
+import os
 import signal
-import sys
 
 import pytest
 import structlog
@@ -12,6 +12,7 @@ from backroom.identity.v1 import profiles_pb2
 from server.frame.jobs import Worker
 from storage.database import Database
 from tests.commerce.goods import cancelled, placed, stocked
+from tests.fixtures.forking import forked
 from tests.fixtures.servers import quick_passwords, running
 from tests.fixtures.trading import eventually
 from tests.identity.ending import deleted, deletion_of, due_at_once, found_anywhere, person
@@ -25,12 +26,11 @@ DONE = profiles_pb2.AccountDeletion.STATE_DONE
 async def killed(database_url: str, count: int) -> None:
     """Lets a worker run the jobs, and die once it has erased so many parts."""
     where = (database_url, "http://127.0.0.1:1", "key", f"erased {count}")
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.faults.dying_worker", *where)
+    process = await forked("tests.faults.dying_worker", *where, environment=os.environ)
     try:
         assert await asyncio.wait_for(process.wait(), 300) == -signal.SIGKILL
     finally:
-        if process.returncode is None:
-            process.kill()
+        process.kill()
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import sys
 import time
 from contextlib import AsyncExitStack
 from typing import Any, Self
@@ -15,13 +14,14 @@ import migrations
 from storage.url import sibling
 from tests.faults.cluster import Cluster
 from tests.faults.load import until
+from tests.fixtures.forking import ForkedProcess, forked
 from tests.fixtures.keys import MASTER_KEY
 
 
 class Process:
     """A `backroom serve`, and its output; it is stopped at the end of the block."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: ForkedProcess) -> None:
         self.process = process
         self.log: list[dict[str, Any]] = []
         self.other: list[str] = []
@@ -30,7 +30,6 @@ class Process:
         self._reading = [asyncio.create_task(self._read_log()), asyncio.create_task(self._read_screen())]
 
     async def _read_log(self) -> None:
-        assert self.process.stderr is not None
         async for line in self.process.stderr:
             if line.startswith(b"{"):
                 self.log.append({**json.loads(line), "length": len(line)})
@@ -38,7 +37,6 @@ class Process:
                 self.other.append(line.decode())
 
     async def _read_screen(self) -> None:
-        assert self.process.stdout is not None
         async for line in self.process.stdout:
             self.screen += line.decode()
 
@@ -52,8 +50,7 @@ class Process:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self.process.returncode is None:
-            self.process.kill()
+        self.process.kill()
         await self.ended()
 
     async def ended(self) -> int:
@@ -70,11 +67,7 @@ async def served(database_url: str) -> Process:
         "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0",
         "LOG_FORMAT": "json",
     }
-    pipe = asyncio.subprocess.PIPE
-    command = (sys.executable, "-m", "server", "serve")
-    return Process(
-        await asyncio.create_subprocess_exec(*command, env={**os.environ, **settings}, stdout=pipe, stderr=pipe)
-    )
+    return Process(await forked("server", "serve", environment={**os.environ, **settings}))
 
 
 async def test_a_server_waits_for_its_database_and_logs_a_few_lines(cluster: Cluster, database_url: str) -> None:

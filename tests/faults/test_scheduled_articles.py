@@ -1,8 +1,8 @@
 """What is scheduled goes live once, all of it or nothing, whatever becomes of the workers and of their clocks."""
 
 import asyncio
+import os
 import signal
-import sys
 
 import psycopg
 import pytest
@@ -15,6 +15,7 @@ from server.frame.jobs import Worker
 from server.frame.wire import timestamp
 from storage.database import Database
 from tests.articles.calling import ahead, changed, fresh, listed, made, published
+from tests.fixtures.forking import forked
 from tests.fixtures.servers import Api, Running, quick_passwords, running
 from tests.fixtures.trading import eventually
 from tests.invariants import assert_whole
@@ -57,13 +58,11 @@ async def test_what_a_killed_worker_left_is_published_by_another(
     async with running(database, passwords=quick_passwords()) as server:
         author = await server.sign_in("staff")
         ids = await scheduled(author, seconds=-1)
-        where = (sys.executable, "-m", "tests.faults.dying_publisher", database_url, point)
-        process = await asyncio.create_subprocess_exec(*where)
+        process = await forked("tests.faults.dying_publisher", database_url, point, environment=os.environ)
         try:
             assert await asyncio.wait_for(process.wait(), 300) == -signal.SIGKILL
         finally:
-            if process.returncode is None:
-                process.kill()
+            process.kill()
         assert len(await listed(author)) == (len(ids) if point == "after" else 0)
         tasks = server.application.tasks
         worker = Worker(

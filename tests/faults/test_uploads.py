@@ -1,9 +1,9 @@
 """Uploads that break, at servers that are killed: what was acknowledged is there, and no half file is served."""
 
 import asyncio
+import os
 import random
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -31,6 +31,7 @@ from tests.files.calling import (
     sha256_of,
     written,
 )
+from tests.fixtures.forking import ForkedProcess, forked
 from tests.fixtures.processes import Pair
 from tests.fixtures.servers import Api, Running, quick_passwords, refusal, running
 
@@ -49,19 +50,16 @@ async def healthy(database: Database, tmp_path: Path) -> AsyncIterator[Running]:
 
 
 @asynccontextmanager
-async def dying(url: str, folder: Path, point: str, count: int = 1) -> AsyncIterator[asyncio.subprocess.Process]:
+async def dying(url: str, folder: Path, point: str, count: int = 1) -> AsyncIterator[ForkedProcess]:
     """A process that ends at a point; it must have, when the block ends."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.faults.dying_uploader", url, str(folder), *point.split(), str(count)),
-        stdout=asyncio.subprocess.PIPE,
-    )
+    where = (url, str(folder), *point.split(), str(count))
+    process = await forked("tests.faults.dying_uploader", *where, environment=os.environ)
     try:
         yield process
         assert await asyncio.wait_for(process.wait(), 120) == -signal.SIGKILL
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        process.kill()
+        await process.wait()
 
 
 @pytest.mark.parametrize("point", _KILLED_AT)
@@ -76,7 +74,6 @@ async def test_an_upload_survives_the_death_of_its_server(
     if not point.endswith(" join"):  # which is of pieces that one server has received
         acknowledged = (await written(customer, file_id, content[:CHUNK])).received_bytes
     async with dying(database_url, tmp_path / "files", point) as process:
-        assert process.stdout is not None
         port = int(await asyncio.wait_for(process.stdout.readline(), 120))
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             there = Api(channel, customer.token)

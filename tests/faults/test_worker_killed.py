@@ -1,8 +1,8 @@
 """kill -9 of the worker at every point of a payment: another continues there, and the customer is charged once."""
 
 import asyncio
+import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
@@ -16,6 +16,7 @@ from storage.database import Database
 from storage.store import FRAME
 from tests.commerce.goods import cancelled, placed, stock_of, stocked
 from tests.fixtures.applications import paying_by
+from tests.fixtures.forking import forked
 from tests.fixtures.sandbox import Sandbox
 from tests.fixtures.servers import running
 from tests.fixtures.trading import Shop, eventually
@@ -39,12 +40,11 @@ async def idle_shop(database: Database, sandbox_here: Sandbox) -> AsyncIterator[
 async def killed(database_url: str, shop: Shop, point: str) -> None:
     """Lets a worker run the jobs, and die at a point."""
     where = (database_url, shop.sandbox.url, shop.sandbox.key, point)
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.faults.dying_worker", *where)
+    process = await forked("tests.faults.dying_worker", *where, environment=os.environ)
     try:
         assert await asyncio.wait_for(process.wait(), 300) == -signal.SIGKILL
     finally:
-        if process.returncode is None:
-            process.kill()
+        process.kill()
 
 
 async def take_up(database_url: str, shop: Shop) -> None:

@@ -175,9 +175,9 @@ def offset_at(instant: datetime, zone: str) -> timedelta:
 def shown_minutes(begin: datetime, end: datetime, zone: str) -> dict[datetime, datetime]:
     """Each local minute that a clock of the zone shows between two instants, with the first instant of it."""
     shown: dict[datetime, datetime] = {}
-    instant = begin
+    instant, clock = begin, ZoneInfo(zone)
     while instant < end:
-        shown.setdefault(instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None, fold=0), instant)
+        shown.setdefault(instant.astimezone(clock).replace(tzinfo=None, fold=0), instant)
         instant += MINUTE
     return shown
 
@@ -187,10 +187,10 @@ def changes(zone: str, first_year: int = 2020, last_year: int = 2035) -> list[da
     """The instants at which the clocks of a zone are changed in these years, to the minute."""
     found = []
     day, end = datetime(first_year, 1, 1, tzinfo=UTC), datetime(last_year, 12, 31, tzinfo=UTC)
+    before = offset_at(day, zone)
     while day < end:
-        if offset_at(day, zone) != offset_at(day + DAY, zone):
-            found.append(
-                next(day + MINUTE * n for n in range(1441) if offset_at(day + MINUTE * n, zone) != offset_at(day, zone))
-            )
-        day += DAY
+        after = offset_at(day + DAY, zone)
+        if before != after:
+            found.append(next(day + MINUTE * n for n in range(1441) if offset_at(day + MINUTE * n, zone) != before))
+        day, before = day + DAY, after
     return found

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ import pytest
 
 from server.cli.app import main
 from server.settings import names
+from tests.fixtures.forking import forked
 
 BACKROOM = str(Path(sys.executable).with_name("backroom"))
 
@@ -34,17 +34,16 @@ def bare_environment(**settings: str) -> Mapping[str, str]:
 
 
 async def backroom(*arguments: str, **settings: str) -> Finished:
-    """Runs a command to its end, in an empty folder, with only these settings."""
-
-    def run() -> Finished:
-        with tempfile.TemporaryDirectory(prefix="backroom-") as folder:
-            environment = bare_environment(**settings)
-            ended = subprocess.run(
-                [BACKROOM, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
-            )
-        return Finished(ended.returncode, ended.stdout, ended.stderr)
-
-    return await asyncio.to_thread(run)
+    """Runs a command to its end, in a process of its own, in an empty folder, with only these settings."""
+    with tempfile.TemporaryDirectory(prefix="backroom-") as folder:
+        environment = bare_environment(**settings)
+        process = await forked("server", *arguments, environment=environment, folder=folder)
+        try:
+            async with asyncio.timeout(300):
+                output = await asyncio.gather(process.stdout.read(), process.stderr.read())
+                return Finished(await process.wait(), *(each.decode() for each in output))
+        finally:
+            process.kill()
 
 
 def backroom_here(

@@ -14,7 +14,7 @@ from tests.fixtures.servers import Api, refusal
 async def test_a_process_serves_only_the_configured_modules(service: Api, database_url: str) -> None:
     """Commerce alone accepts the tokens that another process on the same database issued, without serving identity."""
     async with (
-        serving(database_url, BACKROOM_MODULES="commerce") as commerce,
+        serving(database_url, anew=True, BACKROOM_MODULES="commerce") as commerce,
         grpc.aio.insecure_channel(commerce.address) as channel,
     ):
         there = Api(channel, service.token, service.account_id)

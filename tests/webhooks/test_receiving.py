@@ -154,7 +154,7 @@ async def test_copies_at_two_servers_have_one_effect(database: Database, databas
     """Two processes on one database, on the machine's clock, with their workers."""
     async with (
         serving(database_url, BACKROOM_WEBHOOK_SOURCES=SETTING, BACKROOM_MODULES="webhooks") as one,
-        serving(database_url, BACKROOM_WEBHOOK_SOURCES=SETTING, BACKROOM_MODULES="webhooks") as two,
+        serving(database_url, anew=True, BACKROOM_WEBHOOK_SOURCES=SETTING, BACKROOM_MODULES="webhooks") as two,
     ):
         post = Post("billing", standard(b"{}", at=int(time.time())))
         ports = [one.http_port, two.http_port] * (COPIES // 2)
