@@ -1,10 +1,11 @@
 """What every table and every repository builds on."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, make_dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
+from functools import cached_property
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from uuid import UUID
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     MetaData,
+    Result,
     Row,
     Select,
     Table,
@@ -115,7 +117,7 @@ class Records(Generic[Record]):
 
         Raises LookupError where the statement has no column for a field, or two columns of one name.
         """
-        found = list(rows)
+        found = rows.all() if isinstance(rows, Result) else list(rows)
         if not found:
             return []
         plan = self._plan(found[0]._fields, json_rows)
@@ -124,7 +126,11 @@ class Records(Generic[Record]):
         values = (
             map(json_rows[name], found) if name in json_rows else _column(columns, *plan[name]) for name in self._fields
         )
-        return list(map(self._kind, *values))
+        records: list[Any] = list(map(self._unfrozen, *values))
+        if self._unfrozen is not self._kind:
+            for record in records:
+                record.__class__ = self._kind
+        return records
 
     def one(self, row: AnyRow, /, **json_rows: Callable[[AnyRow], object]) -> Record:
         """The record of one row."""
@@ -133,6 +139,19 @@ class Records(Generic[Record]):
     def first(self, rows: Iterable[AnyRow], /, **json_rows: Callable[[AnyRow], object]) -> Record | None:
         """The record of the first row; None where there is none."""
         return next(iter(self.all(rows, **json_rows)), None)
+
+    @cached_property  # it takes a millisecond to make, and not every server uses every kind
+    def _unfrozen(self) -> type[Any]:
+        """What has the slots of the kind and is not frozen: a record is made as this, and then becomes of its kind.
+
+        A frozen dataclass sets each field by a call, which for 20 fields takes five times as long: a tenth of a page. A
+        kind that does more with its values than to keep them is made by itself.
+        """
+        kind = self._kind
+        plain = kind.__bases__ == (object,) and not hasattr(kind, "__post_init__")
+        if not plain or kind.__dict__.get("__slots__") != self._fields:
+            return kind
+        return make_dataclass(kind.__name__, self._fields, slots=True, repr=False, eq=False)
 
     def _plan(self, columns: tuple[str, ...], json_rows: Mapping[str, object]) -> Mapping[str, _Made]:
         """Where each field's values are in a row: found by names once for each statement, since that is most of the

@@ -5,12 +5,14 @@ import os
 import socket
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
+from json import JSONDecoder
 from math import ceil
 from time import monotonic
 from typing import Any
 
 import psycopg
 from psycopg import pq, sql, waiting
+from psycopg.types.json import set_json_loads
 
 from storage.durability import ConfirmingConnection
 from storage.errors import StoreUnavailable
@@ -30,6 +32,9 @@ _DEFAULTS: Mapping[str, str | int] = {
     # In a database of no encoding, texts would come as bytes, and the worker would find no job of its own among them.
     "client_encoding": "UTF8",
 }
+_EMPTY: Mapping[bytes, Callable[[], Any]] = {b"[]": list, b"{}": dict}
+"""Most JSON that is stored is that."""
+_DECODER = JSONDecoder()
 
 
 class Connection(ConfirmingConnection):
@@ -55,6 +60,10 @@ class Connection(ConfirmingConnection):
     on_abandoned: "Callable[[Connection], None] | None" = None
     """Called just before it ends because whoever waited on it was cancelled."""
     _listens = False
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        set_json_loads(_json, self)
 
     def waiting_seconds(self, now: float) -> float:
         """For how long an answer has been due; 0 while none is, as while it only listens for notifications."""
@@ -112,6 +121,14 @@ class Connection(ConfirmingConnection):
                     yield each
         finally:
             self._listens = False
+
+
+def _json(text: str | bytes) -> Any:
+    """The same as `json.loads`, which finds out the encoding of each value first: here it is known."""
+    if isinstance(text, str):
+        return _DECODER.decode(text)
+    make = _EMPTY.get(text)
+    return _DECODER.decode(text.decode()) if make is None else make()
 
 
 def options_of(

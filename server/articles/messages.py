@@ -13,7 +13,7 @@ from server.articles.rules.writing import ArticleDraft, is_language, is_slug, sa
 from server.articles.service.publishing import Wanted
 from server.frame.editing import Edit, edit_of, etag_of
 from server.frame.errors import FieldInvalid
-from server.frame.wire import EnumNames, optional_uuid, require, timestamp
+from server.frame.wire import EnumNames, id_text, optional_uuid, require, timestamp
 from storage.articles.records import (
     ArticleFilter,
     ArticleState,
@@ -153,14 +153,14 @@ def article(found: ListedArticle, of: Listing, body: RevisionBody | None = None)
     """An article with one of its revisions; without what only those see who see its drafts, where readers see it."""
     kept, head = found.article, found.head
     message = articles_pb2.Article(
-        article_id=str(kept.id),
-        original_id=str(kept.original_id),
+        article_id=id_text(kept.id),
+        original_id=id_text(kept.original_id),
         language=kept.language,
         slug=kept.slug,
         title=head.title,
         summary=head.summary,
         tags=head.tags,
-        author_id=str(kept.author_id),
+        author_id=id_text(kept.author_id),
         state=_STATES.wire(kept.state),
         revision=head.number,
         published_revision=kept.published_revision or 0,
@@ -174,8 +174,8 @@ def article(found: ListedArticle, of: Listing, body: RevisionBody | None = None)
     if of is Listing.LATEST:
         message.latest_revision = kept.revision
         if kept.schedule is not None:
-            message.schedule.schedule_id, message.schedule.revision = str(kept.schedule.id), kept.schedule.revision
-            message.schedule.publish_time.CopyFrom(timestamp(kept.schedule.publish_time))
+            message.schedule.schedule_id, message.schedule.revision = id_text(kept.schedule.id), kept.schedule.revision
+            message.schedule.publish_time.FromDatetime(kept.schedule.publish_time)
         if found.review is not None:
             message.review.CopyFrom(_review(found.review))
     return message
@@ -192,14 +192,14 @@ def hit(match: Match) -> articles_pb2.SearchHit:
 
 def revision(head: RevisionHead, review: Review | None, body: RevisionBody | None = None) -> articles_pb2.Revision:
     return articles_pb2.Revision(
-        article_id=str(head.article_id),
+        article_id=id_text(head.article_id),
         revision=head.number,
         title=head.title,
         summary=head.summary,
         content=body.content if body else "",
         tags=head.tags,
         html=body.html if body else "",
-        saved_by=str(head.saved_by),
+        saved_by=id_text(head.saved_by),
         restored_revision=head.restored_revision or 0,
         review=_review(review) if review else None,
         create_time=timestamp(head.create_time),
@@ -232,16 +232,16 @@ def differences(before: RevisionHead, after: RevisionHead, hunks: Sequence[Hunk]
 
 def _translation(other: Translation) -> articles_pb2.Translation:
     return articles_pb2.Translation(
-        article_id=str(other.article_id), language=other.language, slug=other.slug, title=other.title
+        article_id=id_text(other.article_id), language=other.language, slug=other.slug, title=other.title
     )
 
 
 def _review(kept: Review) -> articles_pb2.Review:
     return articles_pb2.Review(
         state=_REVIEWS.wire(kept.state),
-        requested_by=str(kept.requested_by),
+        requested_by=id_text(kept.requested_by),
         request_time=timestamp(kept.request_time),
-        decided_by=str(kept.decided_by or ""),
+        decided_by=id_text(kept.decided_by),
         decide_time=timestamp(kept.decide_time),
         comment=kept.comment,
     )

@@ -17,7 +17,17 @@ from server.frame.caller import Caller
 from server.frame.editing import Edit, as_sent, edit_of, etag_of
 from server.frame.errors import FieldInvalid, Refusal
 from server.frame.statuses import status_of
-from server.frame.wire import EnumNames, bound_of, optional_name, optional_uuid, period_of, require, time_of, timestamp
+from server.frame.wire import (
+    EnumNames,
+    bound_of,
+    id_text,
+    optional_name,
+    optional_uuid,
+    period_of,
+    require,
+    time_of,
+    timestamp,
+)
 from storage.bookings.records import (
     Booking,
     BookingFilter,
@@ -104,7 +114,7 @@ _FIELDS: Mapping[str, Callable[[resources_pb2.Resource], Any]] = {
 
 def resource(kept: Resource) -> resources_pb2.Resource:
     return resources_pb2.Resource(
-        resource_id=str(kept.id),
+        resource_id=id_text(kept.id),
         name=kept.name,
         time_zone=kept.time_zone,
         opening_hours=[
@@ -202,10 +212,10 @@ def skipped(each: Skipped) -> bookings_pb2.SkippedOccurrence:
 def booking(kept: Booking) -> bookings_pb2.Booking:
     pending = kept.state is BookingState.PENDING
     return bookings_pb2.Booking(
-        booking_id=str(kept.id),
-        series_id=str(kept.series_id or ""),
+        booking_id=id_text(kept.id),
+        series_id=id_text(kept.series_id),
         customer_id=kept.customer_id,
-        booked_by=str(kept.booked_by),
+        booked_by=id_text(kept.booked_by),
         state=_STATES.wire(kept.state),
         resource_ids=map(str, kept.resource_ids),
         seats=kept.seats,

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from google.type import money_pb2
@@ -19,7 +20,7 @@ from backroom.commerce.v1 import (
 from server.commerce.rules import catalog, inventory, orders, payments
 from server.frame.caller import Caller
 from server.frame.editing import Edit, as_sent, edit_of, etag_of
-from server.frame.wire import EnumNames, optional_name, optional_uuid, period_of, require, timestamp
+from server.frame.wire import EnumNames, id_text, optional_name, optional_uuid, period_of, require, timestamp
 from storage.commerce.records import (
     Movement,
     Order,
@@ -53,9 +54,10 @@ def price(money: money_pb2.Money) -> Price:
     return Price(money.units + money.nanos * _NANO, money.currency_code)
 
 
-def money(amount: Decimal, currency: str) -> money_pb2.Money:
+def money(amount: Decimal, currency: str) -> Any:
+    """What the constructor of a message takes for a field that is a Money, as of `timestamp`."""
     units = int(amount)
-    return money_pb2.Money(currency_code=currency, units=units, nanos=int((amount - units).scaleb(9)))
+    return {"currency_code": currency, "units": units, "nanos": int((amount - units).scaleb(9))}
 
 
 def draft(product: products_pb2.Product) -> catalog.ProductDraft:
@@ -71,7 +73,7 @@ def edit(request: catalog_service_pb2.UpdateProductRequest) -> Edit[UUID]:
 
 def product(kept: Product) -> products_pb2.Product:
     return products_pb2.Product(
-        product_id=str(kept.id),
+        product_id=id_text(kept.id),
         sku=kept.sku,
         name=kept.name,
         description=kept.description,
@@ -105,9 +107,9 @@ def movement(kept: Movement) -> stock_pb2.StockMovement:
         held_delta=kept.held_delta,
         on_hand_after=kept.on_hand_after,
         held_after=kept.held_after,
-        order_id=str(kept.order_id or ""),
+        order_id=id_text(kept.order_id),
         note=kept.note,
-        account_id=str(kept.account_id),
+        account_id=id_text(kept.account_id),
         create_time=timestamp(kept.create_time),
     )
 
@@ -138,10 +140,10 @@ def order_filter(request: order_service_pb2.ListOrdersRequest) -> OrderFilter:
 def order(kept: Order) -> orders_pb2.Order:
     currency = kept.total.currency
     return orders_pb2.Order(
-        order_id=str(kept.id),
+        order_id=id_text(kept.id),
         reference=kept.reference or "",
         customer_id=kept.customer_id,
-        placed_by=str(kept.placed_by),
+        placed_by=id_text(kept.placed_by),
         state=_ORDER_STATES.wire(kept.state),
         lines=[_line(line, currency) for line in kept.lines],
         line_count=kept.line_count,
@@ -172,8 +174,8 @@ def payment_filter(request: payment_service_pb2.ListPaymentsRequest) -> PaymentF
 def payment(kept: Payment) -> payments_pb2.Payment:
     currency = kept.amount.currency
     return payments_pb2.Payment(
-        payment_id=str(kept.id),
-        order_id=str(kept.order_id),
+        payment_id=id_text(kept.id),
+        order_id=id_text(kept.order_id),
         provider=kept.provider,
         provider_payment_id=kept.provider_id or "",
         state=_PAYMENT_STATES.wire(kept.state),
@@ -191,7 +193,7 @@ def payment(kept: Payment) -> payments_pb2.Payment:
 
 def _refund(kept: Refund, currency: str) -> payments_pb2.Refund:
     return payments_pb2.Refund(
-        refund_id=str(kept.id),
+        refund_id=id_text(kept.id),
         state=_REFUND_STATES.wire(kept.state),
         amount=money(kept.amount, currency),
         reason=_REFUND_REASONS.wire(kept.reason),

@@ -9,7 +9,7 @@ from backroom.files.v1 import files_pb2
 from server.files.rules.receiving import Chunk, UploadDraft
 from server.frame.editing import etag_of
 from server.frame.errors import FieldInvalid
-from server.frame.wire import EnumNames, optional_uuid, time_of, timestamp
+from server.frame.wire import EnumNames, id_text, optional_uuid, time_of, timestamp
 from storage.files.records import FileFilter, FileState, ListedFile, Outcome, Upload, Verdict
 
 _STATES = EnumNames(FileState, files_pb2.FileState)
@@ -55,14 +55,14 @@ def file_filter(request: pb.ListFilesRequest) -> FileFilter:
 def file(listed: ListedFile) -> files_pb2.File:
     kept = listed.file
     message = files_pb2.File(
-        file_id=str(kept.id),
+        file_id=id_text(kept.id),
         name=kept.name,
         size_bytes=kept.size_bytes,
         sha256=kept.sha256 or "",
         content_type=listed.content_type,
         declared_type=kept.declared_type,
         state=_STATES.wire(kept.state),
-        owner_id=str(kept.owner_id),
+        owner_id=id_text(kept.owner_id),
         legal_hold=kept.legal_hold,
         expire_time=timestamp(kept.expire_time),
         etag=etag_of(kept),

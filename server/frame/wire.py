@@ -3,10 +3,11 @@
 import hashlib
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Any, Generic, Protocol, TypeVar, overload
+from typing import Any, Generic, Protocol, TypeVar
 from unicodedata import normalize
 from uuid import UUID
 
+import orjson
 from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -20,18 +21,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_NAME_CHARACTERS = 64
 
 
-@overload
-def timestamp(time: datetime) -> Timestamp: ...
-@overload
-def timestamp(time: None) -> None: ...
-@overload
-def timestamp(time: datetime | None) -> Timestamp | None: ...
-def timestamp(time: datetime | None) -> Timestamp | None:
-    """An absent time is an absent message."""
+def timestamp(time: datetime | None) -> Any:
+    """What the constructor of a message takes for a field that is a Timestamp; none for an absent time.
+
+    It fills the field from this; a Timestamp would be made first and then copied, which takes twice as long.
+    """
     if time is None:
         return None
     since = time - _EPOCH
-    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
+    return {"seconds": since.days * 86_400 + since.seconds, "nanos": since.microseconds * 1000}
 
 
 def time_of(stamp: Timestamp) -> datetime:
@@ -54,6 +52,11 @@ def period_of(request: Any) -> tuple[datetime | None, datetime | None]:
         bound_of(getattr(request, name)) if request.HasField(name) else None for name in ("start_time", "end_time")
     )
     return start, end
+
+
+def id_text(id: UUID | None) -> str:  # noqa: A002 - what it takes
+    """An id as text, empty for none; `str` takes twice as long, and most messages of a list have several."""
+    return "" if id is None else orjson.dumps(id)[1:-1].decode()
 
 
 def optional_uuid(text: str) -> UUID | None:

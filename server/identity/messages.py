@@ -6,7 +6,7 @@ from backroom.identity.v1 import access_service_pb2, accounts_pb2, audit_pb2, au
 from server.frame.canonical import same_id
 from server.frame.editing import Edit, as_sent, edit_of
 from server.frame.errors import FieldInvalid
-from server.frame.wire import EnumNames, optional_uuid, period_of, timestamp
+from server.frame.wire import EnumNames, id_text, optional_uuid, period_of, timestamp
 from server.identity.rules.auditing import Fault, FaultKind, Verification, limit_of
 from server.identity.rules.roles import KnownRole, RoleDraft
 from server.identity.service import SignedIn
@@ -22,7 +22,7 @@ _EDITABLE = {**as_sent("description"), "permissions": lambda role: tuple(sorted(
 
 def user(account: Account) -> accounts_pb2.User:
     return accounts_pb2.User(
-        user_id=str(account.id),
+        user_id=id_text(account.id),
         email=account.email or "",
         display_name=account.name,
         roles=account.roles,
@@ -35,7 +35,7 @@ def user(account: Account) -> accounts_pb2.User:
 
 def service_account(account: Account) -> accounts_pb2.ServiceAccount:
     return accounts_pb2.ServiceAccount(
-        service_account_id=str(account.id),
+        service_account_id=id_text(account.id),
         name=account.name,
         roles=account.roles,
         create_time=timestamp(account.create_time),
@@ -45,15 +45,15 @@ def service_account(account: Account) -> accounts_pb2.ServiceAccount:
 
 
 def profile(account: Account) -> profiles_pb2.Profile:
-    return profiles_pb2.Profile(account_id=str(account.id), handle=account.handle or "", display_name=account.name)
+    return profiles_pb2.Profile(account_id=id_text(account.id), handle=account.handle or "", display_name=account.name)
 
 
 def deletion(found: AccountDeletion) -> profiles_pb2.AccountDeletion:
     kinds = profiles_pb2.AccountDeletion
     return profiles_pb2.AccountDeletion(
-        account_id=str(found.account_id),
+        account_id=id_text(found.account_id),
         state=kinds.STATE_RUNNING if found.complete_time is None else kinds.STATE_DONE,
-        requested_by=str(found.requested_by),
+        requested_by=id_text(found.requested_by),
         transfer_to_account_id=str(found.transfer_to or ""),
         erased_parts=found.erased_parts,
         create_time=timestamp(found.create_time),
@@ -63,18 +63,18 @@ def deletion(found: AccountDeletion) -> profiles_pb2.AccountDeletion:
 
 def key(found: ApiKey) -> accounts_pb2.Key:
     return accounts_pb2.Key(
-        key_id=str(found.id),
+        key_id=id_text(found.id),
         prefix=found.prefix,
         create_time=timestamp(found.create_time),
         expire_time=timestamp(found.expire_time),
         last_use_time=timestamp(found.last_use_time),
-        service_account_id=str(found.account_id),
+        service_account_id=id_text(found.account_id),
     )
 
 
 def session(found: Session, *, current: bool) -> accounts_pb2.Session:
     return accounts_pb2.Session(
-        session_id=str(found.id),
+        session_id=id_text(found.id),
         create_time=timestamp(found.create_time),
         refresh_time=timestamp(found.refresh_time),
         expire_time=timestamp(found.expire_time),
@@ -136,7 +136,7 @@ def audit_event(event: AuditEvent) -> audit_pb2.AuditEvent:
     return audit_pb2.AuditEvent(
         sequence=event.sequence,
         create_time=timestamp(entry.create_time),
-        caller_id="" if entry.caller_id == NOBODY else str(entry.caller_id),
+        caller_id="" if entry.caller_id == NOBODY else id_text(entry.caller_id),
         action=entry.action,
         resource=entry.resource,
         address=entry.address,

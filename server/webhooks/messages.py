@@ -8,7 +8,7 @@ from server.frame.caller import Caller
 from server.frame.editing import Edit, as_sent, edit_of, etag_of
 from server.frame.errors import FieldInvalid
 from server.frame.events import EventType
-from server.frame.wire import EnumNames, optional_uuid, require, timestamp
+from server.frame.wire import EnumNames, id_text, optional_uuid, require, timestamp
 from server.webhooks.rules import endpoints
 from storage.webhooks.records import Delivery, DeliveryFilter, DeliveryState, Endpoint, EndpointState
 
@@ -37,7 +37,7 @@ def edit(request: webhook_service_pb2.UpdateEndpointRequest) -> Edit[UUID]:
 
 def endpoint(kept: Endpoint) -> endpoints_pb2.Endpoint:
     return endpoints_pb2.Endpoint(
-        endpoint_id=str(kept.id),
+        endpoint_id=id_text(kept.id),
         url=kept.url,
         description=kept.description,
         event_types=kept.event_types,
@@ -47,8 +47,8 @@ def endpoint(kept: Endpoint) -> endpoints_pb2.Endpoint:
         etag=etag_of(kept),
         create_time=timestamp(kept.create_time),
         update_time=timestamp(kept.update_time),
-        created_by=str(kept.created_by or ""),
-        granted_by=str(kept.granted_by or ""),
+        created_by=id_text(kept.created_by),
+        granted_by=id_text(kept.granted_by),
     )
 
 
@@ -62,8 +62,8 @@ def delivery_filter(request: webhook_service_pb2.ListDeliveriesRequest) -> Deliv
 def delivery(kept: Delivery, *, readable: bool) -> deliveries_pb2.Delivery:
     """Without its body where that is not readable to the caller."""
     return deliveries_pb2.Delivery(
-        delivery_id=str(kept.id),
-        endpoint_id=str(kept.endpoint_id),
+        delivery_id=id_text(kept.id),
+        endpoint_id=id_text(kept.endpoint_id),
         event_type=kept.event_type,
         state=_DELIVERY_STATES.wire(kept.state),
         attempt_count=kept.attempt_count,

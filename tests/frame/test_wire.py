@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from backroom.commerce.v1.order_service_pb2 import ListOrdersRequest
 from backroom.identity.v1 import audit_pb2
-from server.frame.wire import EnumNames, bound_of, optional_uuid, period_of, time_of, timestamp
+from server.frame.wire import EnumNames, bound_of, id_text, optional_uuid, period_of, time_of, timestamp
 from tests.fixtures.examples import examples
 
 
@@ -23,13 +23,13 @@ def test_a_time_is_read_back_as_it_was_sent(time: datetime) -> None:
         expected = time.astimezone(UTC)
     except OverflowError:
         return  # the time is before the year 1 or after 9999
-    assert time_of(timestamp(expected)) == expected
+    assert time_of(Timestamp(**timestamp(expected))) == expected
 
 
 def test_a_time_of_another_zone_is_the_same_moment() -> None:
     """The wire has no zones."""
     here = datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=5, minutes=30)))
-    assert timestamp(here).ToDatetime(UTC) == datetime(2026, 3, 1, 6, 30, tzinfo=UTC)
+    assert Timestamp(**timestamp(here)).ToDatetime(UTC) == datetime(2026, 3, 1, 6, 30, tzinfo=UTC)
 
 
 def test_fractions_of_a_microsecond_are_truncated() -> None:
@@ -44,6 +44,13 @@ def test_the_bounds_of_a_period_are_rounded_up() -> None:
     assert bound_of(Timestamp(seconds=1, nanos=500)) == second + timedelta(microseconds=1)
     last = datetime.max.replace(tzinfo=UTC)
     assert bound_of(Timestamp(seconds=253_402_300_799, nanos=999_999_999)) == last
+
+
+@given(st.uuids())
+def test_an_id_is_sent_as_its_canonical_text(name: UUID) -> None:
+    """And none as no text."""
+    assert id_text(name) == str(name)
+    assert id_text(None) == ""
 
 
 class Fault(Enum):

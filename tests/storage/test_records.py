@@ -1,6 +1,6 @@
 """Rows become records, and records rows, by column names."""
 
-from dataclasses import dataclass
+from dataclasses import FrozenInstanceError, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -55,6 +55,22 @@ def test_a_field_can_be_passed_if_the_columns_do_not_determine_it() -> None:
     assert THINGS.one(found[0], parts=lambda row: (row.name, "more")).parts == ("n", "more")
     assert THINGS.one(found[0]).parts == ()
     assert THINGS.one(found[0], size=lambda _: Size(0, 0)).size == Size(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Slotted:
+    width: int
+    height: int = 7
+
+
+def test_a_record_is_as_its_kind_makes_it() -> None:
+    """It is of that kind, equal to one that was made by it, and as frozen."""
+    found = Records(Slotted).one(rows({"width": 2, "height": 3}, ["width", "height"])[0])
+    assert type(found) is Slotted
+    assert (found, hash(found), repr(found)) == (made := Slotted(2, 3), hash(made), repr(made))
+    with pytest.raises(FrozenInstanceError):
+        found.width = 4  # type: ignore[misc]
+    assert Slotted(2).height == 7
 
 
 def test_no_rows_give_no_records() -> None:

@@ -14,7 +14,7 @@ from server.events.service.exporting import ExportFormat, ExportPiece
 from server.events.service.ingesting import MAX_EVENTS
 from server.frame.editing import Edit, as_sent, edit_of, etag_of
 from server.frame.errors import FieldInvalid
-from server.frame.wire import EnumNames, require, timestamp
+from server.frame.wire import EnumNames, id_text, require, timestamp
 from storage.events.records import (
     MALFORMED_TIME,
     MICROSECONDS,
@@ -146,7 +146,7 @@ def _verdict(verdict: Verdict) -> events_pb2.Verdict:
     message = events_pb2.Verdict(outcome=_OUTCOMES.wire(verdict.outcome), message=verdict.message)
     if verdict.reason is not None:
         message.reason = REASONS.wire(verdict.reason)
-        message.refused_event_id = str(verdict.refused_event_id)
+        message.refused_event_id = id_text(verdict.refused_event_id)
     return message
 
 
@@ -191,7 +191,7 @@ def refused_event_filter(wanted: types_pb.RefusedEventFilter, ids: Iterable[str]
 def refused_event(kept: RefusedEvent) -> event_types_pb2.RefusedEvent:
     sent = kept.event
     message = event_types_pb2.RefusedEvent(
-        refused_event_id=str(kept.id),
+        refused_event_id=id_text(kept.id),
         event=events_pb2.Event(
             id=sent.id,
             source=sent.source,

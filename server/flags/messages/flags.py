@@ -22,7 +22,7 @@ from server.flags.rules.staleness import Stale, StaleReason
 from server.flags.service.trying import Trial
 from server.frame.editing import Edit, as_sent, edit_of, etag_of
 from server.frame.errors import FieldInvalid, Refusal
-from server.frame.wire import EnumNames, require, time_of, timestamp
+from server.frame.wire import EnumNames, id_text, require, time_of, timestamp
 from storage.flags.records import (
     Flag,
     FlagChange,
@@ -193,8 +193,8 @@ def version(kept: FlagVersion) -> flags_pb2.FlagVersion:
         flag=flag(kept.flag),
         change=_CHANGES.wire(kept.change),
         comment=kept.comment,
-        changed_by=str(kept.changed_by),
-        approved_by=str(kept.approved_by) if kept.approved_by else "",
+        changed_by=id_text(kept.changed_by),
+        approved_by=id_text(kept.approved_by),
         create_time=timestamp(kept.flag.update_time),
     )
 

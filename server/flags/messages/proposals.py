@@ -10,7 +10,7 @@ from server.flags.rules.changes import ImportSummary
 from server.flags.rules.proposals import shown_of
 from server.flags.rules.schedules import ScheduleDraft
 from server.frame.errors import FieldInvalid
-from server.frame.wire import EnumNames, time_of, timestamp
+from server.frame.wire import EnumNames, id_text, time_of, timestamp
 from storage.flags.records import Proposal, ProposalState, Schedule, ScheduleState
 
 _PROPOSAL_STATES = EnumNames(ProposalState, proposals_pb2.ProposalState)
@@ -34,7 +34,7 @@ def schedule_draft(given: flags_pb2.FlagSchedule) -> ScheduleDraft:
 def schedule(kept: Schedule) -> flags_pb2.FlagSchedule:
     taken = [*kept.take_times, *(None for _ in range(len(kept.take_times), len(kept.steps)))]
     return flags_pb2.FlagSchedule(
-        schedule_id=str(kept.id),
+        schedule_id=id_text(kept.id),
         flag_set_id=kept.flag_set_id,
         flag_key=kept.flag_key,
         steps=[_step(each, time) for each, time in zip(kept.steps, taken, strict=True)],
@@ -42,7 +42,7 @@ def schedule(kept: Schedule) -> flags_pb2.FlagSchedule:
         taken_count=len(kept.take_times),
         error=kept.error,
         comment=kept.comment,
-        created_by=str(kept.created_by),
+        created_by=id_text(kept.created_by),
         create_time=timestamp(kept.create_time),
         update_time=timestamp(kept.update_time),
     )
@@ -61,12 +61,12 @@ def summary(kept: ImportSummary) -> proposals_pb2.ImportSummary:
 def proposal(kept: Proposal) -> proposals_pb2.Proposal:
     shown = shown_of(kept)
     return proposals_pb2.Proposal(
-        proposal_id=str(kept.id),
+        proposal_id=id_text(kept.id),
         state=_PROPOSAL_STATES.wire(kept.state),
         call=kept.call,
         comment=kept.comment,
-        proposed_by=str(kept.proposed_by),
-        decided_by=str(kept.decided_by) if kept.decided_by else "",
+        proposed_by=id_text(kept.proposed_by),
+        decided_by=id_text(kept.decided_by),
         decision_comment=kept.decision_comment,
         flag=flags.optional_flag(shown.flag),
         flag_set=sets.optional_set(shown.flag_set),

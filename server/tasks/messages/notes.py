@@ -7,7 +7,7 @@ from uuid import UUID
 
 from backroom.tasks.v1 import notes_pb2, task_service_pb2
 from server.frame.editing import Edit, as_sent, edit_of, etag_of
-from server.frame.wire import EnumNames, require, time_of, timestamp
+from server.frame.wire import EnumNames, id_text, require, time_of, timestamp
 from storage.tasks.records import Activity, ActivityKind, Comment, TimeEntry
 
 _KINDS = EnumNames(ActivityKind, notes_pb2.ActivityKind)
@@ -15,9 +15,9 @@ _KINDS = EnumNames(ActivityKind, notes_pb2.ActivityKind)
 
 def comment(kept: Comment) -> notes_pb2.Comment:
     return notes_pb2.Comment(
-        comment_id=str(kept.id),
-        task_id=str(kept.task_id),
-        author_id=str(kept.author_id),
+        comment_id=id_text(kept.id),
+        task_id=id_text(kept.task_id),
+        author_id=id_text(kept.author_id),
         text=kept.text,
         etag=etag_of(kept),
         create_time=timestamp(kept.create_time),
@@ -40,9 +40,9 @@ _COMMENT = as_sent("text")
 
 def time_entry(kept: TimeEntry) -> notes_pb2.TimeEntry:
     return notes_pb2.TimeEntry(
-        time_entry_id=str(kept.id),
-        task_id=str(kept.task_id),
-        author_id=str(kept.author_id),
+        time_entry_id=id_text(kept.id),
+        task_id=id_text(kept.task_id),
+        author_id=id_text(kept.author_id),
         start_time=timestamp(kept.start_time),
         minutes=kept.minutes,
         note=kept.note,
@@ -76,11 +76,11 @@ _TIME_ENTRY: Mapping[str, Callable[[notes_pb2.TimeEntry], Any]] = {
 
 def activity(kept: Activity) -> notes_pb2.Activity:
     return notes_pb2.Activity(
-        activity_id=str(kept.id),
-        project_id=str(kept.project_id),
-        task_id=str(kept.task_id or ""),
+        activity_id=id_text(kept.id),
+        project_id=id_text(kept.project_id),
+        task_id=id_text(kept.task_id),
         kind=_KINDS.wire(kept.kind),
-        actor_id=str(kept.actor_id or ""),
+        actor_id=id_text(kept.actor_id),
         changes=[
             notes_pb2.FieldChange(field=each.field, before=each.before, after=each.after) for each in kept.changes
         ],

@@ -8,7 +8,7 @@ from uuid import UUID
 from backroom.tasks.v1 import projects_pb2, task_service_pb2
 from server.frame.editing import Edit, as_sent, edit_of, etag_of
 from server.frame.errors import FieldInvalid
-from server.frame.wire import EnumNames, require, timestamp
+from server.frame.wire import EnumNames, id_text, require, timestamp
 from server.tasks.service.projects import ProjectDraft
 from storage.tasks.records import CustomField, CustomFieldType, Member, Membership, ProjectRole
 
@@ -47,7 +47,7 @@ _PROJECT: Mapping[str, Callable[[projects_pb2.Project], Any]] = {
 def project(kept: Membership) -> projects_pb2.Project:
     found = kept.project
     return projects_pb2.Project(
-        project_id=str(found.id),
+        project_id=id_text(found.id),
         key=found.key,
         name=found.name,
         description=found.description,
@@ -71,8 +71,8 @@ def role(sent: projects_pb2.ProjectRole.ValueType) -> ProjectRole:
 
 def member(kept: Member) -> projects_pb2.Member:
     return projects_pb2.Member(
-        project_id=str(kept.project_id),
-        account_id=str(kept.account_id),
+        project_id=id_text(kept.project_id),
+        account_id=id_text(kept.account_id),
         role=_ROLES.wire(kept.role),
         create_time=timestamp(kept.create_time),
         update_time=timestamp(kept.update_time),

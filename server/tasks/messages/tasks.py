@@ -10,7 +10,7 @@ from backroom.tasks.v1 import task_service_pb2, tasks_pb2
 from server.frame.caller import Caller
 from server.frame.editing import Edit, as_sent, edit_of, etag_of
 from server.frame.errors import FieldInvalid
-from server.frame.wire import EnumNames, bound_of, optional_uuid, require, time_of, timestamp
+from server.frame.wire import EnumNames, bound_of, id_text, optional_uuid, require, time_of, timestamp
 from server.tasks.rules.editing import EditTask, TaskDraft
 from server.tasks.rules.recurring import RecurringTaskDraft
 from server.tasks.service.moving import MoveTask, Place, Side
@@ -116,27 +116,27 @@ _TASK: Mapping[str, Callable[[tasks_pb2.Task], Any]] = {
 
 def task(kept: Task) -> tasks_pb2.Task:
     return tasks_pb2.Task(
-        task_id=str(kept.id),
-        project_id=str(kept.project_id),
+        task_id=id_text(kept.id),
+        project_id=id_text(kept.project_id),
         key=kept.key,
         number=kept.number,
         title=kept.title,
         description=kept.description,
         state=_STATES.wire(kept.state),
         priority=_PRIORITIES.wire(kept.priority),
-        assignee_id=str(kept.assignee_id or ""),
+        assignee_id=id_text(kept.assignee_id),
         due_time=timestamp(kept.due_time),
         labels=kept.labels,
-        parent_id=str(kept.parent_id or ""),
-        blocked_by_ids=map(str, kept.blocked_by),
-        blocking_ids=map(str, kept.blocking),
+        parent_id=id_text(kept.parent_id),
+        blocked_by_ids=map(id_text, kept.blocked_by),
+        blocking_ids=map(id_text, kept.blocking),
         custom_values=[
             tasks_pb2.CustomValue(key=each.key, **{each.type.value: each.value})  # type: ignore[arg-type]  # of its type
             for each in kept.custom_values
         ],
         rank=kept.rank,
-        recurring_task_id=str(kept.recurring_task_id or ""),
-        creator_id=str(kept.creator_id or ""),
+        recurring_task_id=id_text(kept.recurring_task_id),
+        creator_id=id_text(kept.creator_id),
         etag=etag_of(kept),
         create_time=timestamp(kept.create_time),
         update_time=timestamp(kept.update_time),
@@ -185,7 +185,7 @@ def _place(request: task_service_pb2.MoveTaskRequest) -> Place:
 
 def saved_filter(kept: SavedFilter) -> tasks_pb2.SavedFilter:
     return tasks_pb2.SavedFilter(
-        saved_filter_id=str(kept.id),
+        saved_filter_id=id_text(kept.id),
         name=kept.name,
         filter=_filter_message(kept.filter),
         order=_ORDERS.wire(kept.order),
@@ -197,13 +197,13 @@ def saved_filter(kept: SavedFilter) -> tasks_pb2.SavedFilter:
 
 def _filter_message(kept: TaskFilter) -> tasks_pb2.TaskFilter:
     return tasks_pb2.TaskFilter(
-        project_id=str(kept.project_id or ""),
+        project_id=id_text(kept.project_id),
         states=map(_STATES.wire, kept.states),
         priorities=map(_PRIORITIES.wire, kept.priorities),
-        assignee_id=str(kept.assignee_id or ""),
+        assignee_id=id_text(kept.assignee_id),
         unassigned=kept.unassigned,
         labels=kept.labels,
-        parent_id=str(kept.parent_id or ""),
+        parent_id=id_text(kept.parent_id),
         top_level=kept.top_level,
         due_start_time=timestamp(kept.due_start_time),
         due_end_time=timestamp(kept.due_end_time),
@@ -250,12 +250,12 @@ _RECURRING_TASK: Mapping[str, Callable[[tasks_pb2.RecurringTask], Any]] = {
 
 def recurring_task(kept: RecurringTask) -> tasks_pb2.RecurringTask:
     return tasks_pb2.RecurringTask(
-        recurring_task_id=str(kept.id),
-        project_id=str(kept.project_id),
+        recurring_task_id=id_text(kept.id),
+        project_id=id_text(kept.project_id),
         title=kept.title,
         description=kept.description,
         priority=_PRIORITIES.wire(kept.priority),
-        assignee_id=str(kept.assignee_id or ""),
+        assignee_id=id_text(kept.assignee_id),
         labels=kept.labels,
         rule=kept.rule,
         local_start=kept.local_start.isoformat(timespec="minutes"),
