@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import grpc
@@ -31,6 +31,9 @@ from bench.peers.usual.issuing import TokenIssuer
 from bench.setting import Bench
 from load.cpu import Meter, cpu_of
 from load.order_requests import Unexpected
+
+if TYPE_CHECKING:
+    from backroom.files.v1.file_service_pb2_grpc import FileServiceAsyncStub
 
 _FORM_BEGIN = (
     b'--bench\r\ncontent-disposition: form-data; name="file"; filename="a.bin"\r\n'
@@ -95,11 +98,11 @@ class Contents:
 class _Ours:
     """Calls of a server of ours, over gRPC and over HTTP; each upload is of another file."""
 
-    def __init__(self, http_address: str, files: FileServiceStub, token: str, contents: Contents) -> None:
+    def __init__(self, http_address: str, files: "FileServiceAsyncStub", token: str, contents: Contents) -> None:
         self._http, self._files, self._contents, self._size = http_address, files, contents, contents.size
         self._bearer = f"Bearer {token}"
         self._metadata = (("authorization", self._bearer),)
-        self._kept = ""
+        self._kept, self._link = "", b""
 
     async def prepare(self) -> None:
         """Uploads the file that is downloaded, and returns once it was scanned, as far as this server is set to."""
@@ -108,6 +111,8 @@ class _Ours:
         async with asyncio.timeout(60):
             while (await self._found(self._kept)).state in waiting:  # noqa: ASYNC110 - nobody announces it
                 await asyncio.sleep(0.05)
+        request = pb.CreateDownloadLinkRequest(file_id=self._kept)
+        self._link = (await self._files.CreateDownloadLink(request, metadata=self._metadata)).path.encode()
 
     async def upload(self) -> float:
         content = self._contents.next()
@@ -135,12 +140,9 @@ class _Ours:
         return time.perf_counter() - began
 
     async def download_by_link(self) -> float:
+        asked = b"GET %b HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n" % self._link
         began = time.perf_counter()
-        request = pb.CreateDownloadLinkRequest(file_id=self._kept)
-        path = (await self._files.CreateDownloadLink(request, metadata=self._metadata)).path.encode()
-        _check_count(
-            await received(self._http, b"GET %b HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n" % path), self._size
-        )
+        _check_count(await received(self._http, asked), self._size)
         return time.perf_counter() - began
 
     async def _upload(self, parts: list[bytes], sha256: str) -> str:
@@ -153,7 +155,8 @@ class _Ours:
 
     async def _found(self, file_id: str) -> files_pb2.File:
         request = pb.GetFileRequest(file_id=file_id)
-        return (await self._files.GetFile(request, metadata=self._metadata)).file
+        file: files_pb2.File = (await self._files.GetFile(request, metadata=self._metadata)).file
+        return file
 
     def _head(self, first: bytes, **headers: str) -> bytes:
         host, _, port = self._http.rpartition(":")
