@@ -78,8 +78,9 @@ prove: generate $(VENV)/.dev ## Run the longer proofs, whose last figures are in
 prove-events: generate $(VENV)/.dev ## Kill the server 20 times (KILLS=...) during a million events (EVENTS=...), and compare what is stored with what was acknowledged
 	@$(BIN)/python -m tests.events.proving --events $(or $(EVENTS),1000000) --kills $(or $(KILLS),20)
 
-prove-files: generate $(VENV)/.dev ## Break 1,000 uploads and resume them, half of them at another server, and kill servers at each step of one
+prove-files: generate $(VENV)/.dev ## Break 1,000 uploads and resume them, half of them at another server, and kill servers at each step of one; then send a file of 1,024 MiB (SIZE=...) and get it back
 	@$(BIN)/pytest -n 1 tests/faults/test_uploads.py -m "slow"
+	@$(BIN)/python -m tests.files.proving --mib $(or $(SIZE),1024)
 
 prove-failover: generate $(VENV)/.dev ## Play 20 rounds of each fault, or ROUNDS=..., and print the table for docs/proofs.md
 	@$(BIN)/python -m tests.failover --rounds $(or $(ROUNDS),20)

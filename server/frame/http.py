@@ -40,6 +40,9 @@ _STATUSES: Mapping[Code, int] = {
 }
 
 Handler = Callable[[Request], Awaitable[Response]]
+SendFile = Callable[[int, int, int, float], Awaitable[None]]
+"""Sends a file's bytes from an offset on, so many of them; raises TimeoutError where the reader makes no room for so
+many seconds, EOFError where the file is shorter, and ConnectionError."""
 
 
 class HttpCallers:
@@ -174,6 +177,13 @@ def give_up(request: Request) -> None:
     end = request.scope.get("state", {}).get("give_up")
     if end is not None:
         end()
+
+
+def file_sending(request: Request) -> SendFile | None:
+    """What sends the answer's body out of an open file, at a fraction of the cost; None on a connection that cannot,
+    such as one under TLS."""
+    found: SendFile | None = request.scope.get("state", {}).get("send_file")
+    return found
 
 
 def take_body(request: Request) -> bool:

@@ -1,7 +1,9 @@
 """Work that continues though its caller has gone."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from server.frame.errors import Refusal
@@ -53,3 +55,15 @@ class ShieldedTasks:
                 loop.call_exception_handler({"message": "an attempt whose caller has gone failed", "exception": error})
 
         task.add_done_callback(ended)
+
+
+async def in_thread(threads: Executor, work: Callable[[], Result]) -> Result:
+    """Does blocking work in a thread, and waits for its end also where the caller is cancelled meanwhile: what it works
+    on is to be closed or deleted after that."""
+    future = asyncio.get_running_loop().run_in_executor(threads, work)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        with suppress(Exception):
+            await future
+        raise

@@ -1,6 +1,7 @@
 """Downloads by signed links: ranges, what browsers are told, and what links permit."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from storage.database import Database
 from storage.files.store import FILES
 from tests.files.calling import Behind, clean, content_of, deleted, fresh, uploaded
 from tests.files.images import HTML, drawn
+from tests.fixtures.applications import FILES_FOLDER
 from tests.fixtures.http import plain_client
 from tests.fixtures.servers import Api, Running, quick_passwords, refusal, running
 
@@ -43,6 +45,13 @@ async def http(server: Running) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+@pytest.fixture(params=["as a file", "in parts"])
+def sending(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways in which a file is sent: as one, and in parts, as under TLS."""
+    if request.param == "in parts":
+        monkeypatch.setattr(downloads, "file_sending", lambda _request: None)
+
+
 async def served(server: Running, api: Api, content: bytes, name: str = "a.bin") -> files_pb2.File:
     """A file that is served, with the type that its content has."""
     file = await uploaded(api, content, name)
@@ -56,6 +65,7 @@ async def path_of(api: Api, file: files_pb2.File, **rest: Any) -> str:
     return path
 
 
+@pytest.mark.usefixtures("sending")
 async def test_a_link_downloads_a_file_as_an_attachment_that_runs_nothing(
     server: Running, customer: Api, http: httpx.AsyncClient
 ) -> None:
@@ -77,6 +87,7 @@ async def test_a_link_downloads_a_file_as_an_attachment_that_runs_nothing(
     assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", "700000")
 
 
+@pytest.mark.usefixtures("sending")
 async def test_ranges_of_a_file(server: Running, customer: Api, http: httpx.AsyncClient) -> None:
     content = content_of(600_000)
     path = await path_of(customer, await served(server, customer, content))
@@ -182,6 +193,7 @@ async def test_pages_of_exact_origins_may_read(server: Running, customer: Api, h
         assert ((await http.options(path, headers=preflight)).status_code == 200) == allowed
 
 
+@pytest.mark.usefixtures("sending")
 async def test_a_reader_that_does_not_read_is_ended(
     server: Running, customer: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,6 +217,7 @@ async def test_a_reader_that_does_not_read_is_ended(
     assert got < size
 
 
+@pytest.mark.usefixtures("sending")
 async def test_a_file_whose_bytes_are_gone_ends_the_connection(
     server: Running, customer: Api, http: httpx.AsyncClient
 ) -> None:
@@ -219,6 +232,36 @@ async def test_a_file_whose_bytes_are_gone_ends_the_connection(
         await http.get(path)
     (line,) = [line for line in server.log if line["event"] == "download_failed"]
     assert "BlobMissing" in line["fault"]
+
+
+@pytest.mark.usefixtures("sending")
+async def test_a_file_that_lost_bytes_ends_the_connection(
+    server: Running, customer: Api, http: httpx.AsyncClient
+) -> None:
+    file = await served(server, customer, content_of(2_000_000, 7))
+    path = await path_of(customer, file)
+    async with server.database.store(FILES).reading() as reading:
+        content = await reading.contents.find(file.sha256)
+    assert content is not None
+    os.truncate(FILES_FOLDER / content.key, 1_500_000)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await http.get(path)
+    (line,) = [line for line in server.log if line["event"] == "download_failed"]
+    assert line["fault"].startswith("BlobMissing ")
+
+
+async def test_one_connection_downloads_one_file_after_the_other(server: Running, customer: Api) -> None:
+    """What is asked for behind a file is answered behind it."""
+    small, large = content_of(10, 1), content_of(9_000_000)
+    paths = [await path_of(customer, await served(server, customer, content)) for content in (small, large)]
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.server.http_port)
+    for path, ending in zip((*paths, *paths), ("", "", "", "connection: close\r\n"), strict=True):
+        writer.write(f"GET {path} HTTP/1.1\r\nhost: a\r\n{ending}\r\n".encode())
+    for content in (small, large, small, large):
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        assert await reader.readexactly(len(content)) == content
+    assert await reader.read() == b""
+    writer.close()
 
 
 async def test_a_clean_file_is_downloaded_by_its_link(server: Running, customer: Api, http: httpx.AsyncClient) -> None:

@@ -1,6 +1,7 @@
 """The storage port: where the bytes of files are, by keys that the database has."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -58,6 +59,11 @@ class Blobs(Protocol):
 
     def read(self, key: str, offset: int, length: int) -> AsyncGenerator[bytes, None]:
         """Exactly so many bytes of an object from an offset on, in parts of up to PART_BYTES; raises BlobMissing."""
+        ...
+
+    def open(self, key: str) -> AbstractAsyncContextManager[int | None]:
+        """An object as a file that the operating system has open, to be read at any place within the block; None where
+        it is none. Raises BlobMissing."""
         ...
 
     async def delete(self, keys: Sequence[str]) -> None:

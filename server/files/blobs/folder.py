@@ -4,15 +4,17 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 from uuid import uuid4
 
 from server.files.blobs import PART_BYTES, Blob, BlobMissing, BlobsUnavailable
+from server.frame.shielding import in_thread
 
 _THREADS = 8
 """How many reads and writes one process does at the same time."""
@@ -94,6 +96,14 @@ class FolderBlobs:
                 await asyncio.wait([following])
             await self._run(os.close, file)
 
+    @asynccontextmanager
+    async def open(self, key: str) -> AsyncIterator[int | None]:
+        file = await self._run(_open, self._root / key)
+        try:
+            yield file
+        finally:
+            await self._run(os.close, file)
+
     async def delete(self, keys: Sequence[str]) -> None:
         await self._run(_delete, [self._root / key for key in keys])
 
@@ -109,15 +119,9 @@ class FolderBlobs:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
-        """Does blocking work in a thread, and waits for its end also where the caller is cancelled meanwhile: what it
-        works on is to be closed or deleted after that. Raises BlobsUnavailable."""
-        future = asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*given, **named))
+        """As `in_thread`; raises BlobsUnavailable."""
         try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            with suppress(OSError, BlobMissing):
-                await future
-            raise
+            return await in_thread(self._threads, partial(work, *given, **named))
         except OSError as error:
             raise BlobsUnavailable(f"{self._root}: {error.strerror}") from error
 

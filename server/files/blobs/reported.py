@@ -1,7 +1,7 @@
 """A storage whose outages are in the log."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 
 import structlog
 
@@ -33,6 +33,12 @@ class ReportedBlobs:
             async with aclosing(self._blobs.read(key, offset, length)) as parts:
                 async for part in parts:
                     yield part
+
+    @asynccontextmanager
+    async def open(self, key: str) -> AsyncIterator[int | None]:
+        with self._reported():
+            async with self._blobs.open(key) as file:
+                yield file
 
     async def delete(self, keys: Sequence[str]) -> None:
         with self._reported():

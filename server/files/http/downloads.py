@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import aclosing
 from time import monotonic
 from unicodedata import normalize
@@ -20,7 +20,7 @@ from server.files.service import Download, Files, Thumbnails
 from server.frame.addresses import caller_networks
 from server.frame.entity_tags import etag_of
 from server.frame.errors import Overloaded, RateLimited
-from server.frame.http import HttpCallers, give_up, stay_open, unless_known
+from server.frame.http import HttpCallers, file_sending, give_up, stay_open, unless_known
 from server.frame.interceptors.rate_limit import Buckets, Rate
 from server.frame.log import described
 from server.frame.module import Clock
@@ -116,7 +116,7 @@ class Downloads:
             return Response(status_code=status, headers=sent)
         if not stay_open(request):
             raise Overloaded
-        return _Streamed(request, self._files.read(whole), self._logger, status, sent)
+        return _Streamed(request, self._files, whole, self._logger, status, sent)
 
 
 class _Streamed(Response):
@@ -125,14 +125,16 @@ class _Streamed(Response):
     def __init__(
         self,
         request: Request,
-        parts: AsyncGenerator[bytes, None],
+        files: Files,
+        download: Download,
         logger: structlog.typing.FilteringBoundLogger,
         status: int,
         headers: Mapping[str, str],
     ) -> None:
         super().__init__(status_code=status, headers=headers)
         self._request = request
-        self._parts = parts
+        self._files = files
+        self._download = download
         self._logger = logger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -140,7 +142,7 @@ class _Streamed(Response):
         gone, fault, whole = asyncio.create_task(_disconnected(receive)), "", False
         try:
             whole = await self._sent(send, gone)
-        except TimeoutError:
+        except (TimeoutError, ConnectionError):
             pass  # the reader's own fault
         except Exception as error:  # noqa: BLE001 - nothing may rise further, where its text would be logged whole
             fault = described(error)
@@ -155,13 +157,29 @@ class _Streamed(Response):
     async def _sent(self, send: Send, gone: asyncio.Task[None]) -> bool:
         """False where the reader went away."""
         start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-        async with aclosing(self._parts) as parts:
-            await _within(send(start))
+        await _within(send(start))
+        if not await self._sent_as_file() and not await self._sent_in_parts(send, gone):
+            return False
+        await _within(send({"type": "http.response.body", "body": b"", "more_body": False}))
+        return True
+
+    async def _sent_as_file(self) -> bool:
+        """False where there is no file, or no way to send it as one, and nothing was sent."""
+        send_file, download = file_sending(self._request), self._download
+        if send_file is None:
+            return False
+        async with self._files.file_of(download) as file:
+            if file is not None:
+                await send_file(file, download.offset, download.length, _WRITE_SECONDS)
+        return file is not None
+
+    async def _sent_in_parts(self, send: Send, gone: asyncio.Task[None]) -> bool:
+        """False where the reader went away."""
+        async with aclosing(self._files.read(self._download)) as parts:
             async for part in parts:
                 if gone.done():
                     return False
                 await _within(send({"type": "http.response.body", "body": part, "more_body": True}))
-        await _within(send({"type": "http.response.body", "body": b"", "more_body": False}))
         return True
 
 

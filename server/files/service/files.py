@@ -1,5 +1,5 @@
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -128,10 +128,29 @@ class Files:
     async def read(self, download: Download) -> AsyncGenerator[bytes, None]:
         """The bytes in parts of up to 256 KiB; raises FileNotFound where the file is deleted meanwhile, and
         StorageUnavailable."""
+        async with (
+            self._explained(download),
+            aclosing(self._blobs.read(download.key, download.offset, download.length)) as parts,
+        ):
+            async for part in parts:
+                yield part
+
+    @asynccontextmanager
+    async def file_of(self, download: Download) -> AsyncIterator[int | None]:
+        """The open file that has the bytes, at the same offset; None where the storage has no files.
+
+        Raises as `read`; EOFError within the block is that the file is shorter than it should be.
+        """
+        async with self._explained(download), self._blobs.open(download.key) as file:
+            try:
+                yield file
+            except EOFError as error:
+                raise BlobMissing("it is shorter than it should be") from error
+
+    @asynccontextmanager
+    async def _explained(self, download: Download) -> AsyncIterator[None]:
         try:
-            async with aclosing(self._blobs.read(download.key, download.offset, download.length)) as parts:
-                async for part in parts:
-                    yield part
+            yield
         except BlobsUnavailable as error:
             raise StorageUnavailable from error
         except BlobMissing:

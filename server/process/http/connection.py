@@ -1,6 +1,9 @@
 """One connection of the HTTP side, which ends by itself when its caller does not do its part."""
 
 import asyncio
+import os
+import socket
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import h11
@@ -10,6 +13,7 @@ from uvicorn.server import ServerState
 
 from server.process.http.parsing import Parser
 from server.process.http.scheduling import ReadScheduler
+from server.process.http.sending import FileSender
 
 REQUEST_SECONDS = 10.0
 """In seconds: how long a whole request may take to arrive, its headers and its body."""
@@ -25,6 +29,16 @@ class LastingAnswers:
 
     most: int
     connections: set["Connection"] = field(default_factory=set)
+
+
+class _SentBytes:
+    """Bytes of a body that h11 counts, and that do not pass through it."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
 
 
 class Connection(H11Protocol):
@@ -43,6 +57,7 @@ class Connection(H11Protocol):
         awaited: dict["Connection", None],
         lasting: "LastingAnswers",
         scheduler: ReadScheduler,
+        sender: FileSender,
         *,
         request_within: float = REQUEST_SECONDS,
     ) -> None:
@@ -54,6 +69,8 @@ class Connection(H11Protocol):
         self.conn = Parser()
         self._awaited = awaited
         self._scheduler = scheduler
+        self._sender = sender
+        self._file_reader: socket.socket | None = None
         self._enqueued = False
         self._request_within = request_within
         self._begun = True
@@ -61,6 +78,8 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        if self.scheme == "http":
+            self.app_state["send_file"] = self._send_file
         self._await_request()
 
     def data_received(self, data: bytes) -> None:
@@ -114,11 +133,31 @@ class Connection(H11Protocol):
         self._set_timer(None)
         self._awaited.pop(self, None)
         self._lasting.connections.discard(self)
+        if self._file_reader is not None:
+            with suppress(OSError):  # the other side was faster
+                self._file_reader.shutdown(socket.SHUT_RDWR)
         super().connection_lost(exc)
 
     def give_up(self) -> None:
         """Ends the connection immediately, whatever is still to be sent."""
         self.transport.abort()
+
+    async def _send_file(self, file: int, offset: int, length: int, within: float) -> None:
+        """The body's next bytes, behind what the transport has still to send; see `SendFile`."""
+        self.conn.send_with_data_passthrough(h11.Data(data=_SentBytes(length)))  # type: ignore[arg-type]  # as h11 has it
+        self.transport.set_write_buffer_limits(0)
+        async with asyncio.timeout(within):
+            await self.flow.drain()
+        if self.transport.is_closing():
+            raise ConnectionResetError
+        # A descriptor of its own: the transport's may be another connection's by the time that a thread writes to it.
+        with socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno())) as reader:
+            self._file_reader = reader
+            try:
+                await self._sender.send(reader, file, offset, length, within)
+            finally:
+                self._file_reader = None
+        self.transport.set_write_buffer_limits()
 
     def _stay_open(self) -> bool:
         """Gives the answer under way all the time that it wants; False where too many others have it."""

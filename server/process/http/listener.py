@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from server.process.descriptors import Descriptors
 from server.process.http.connection import REQUEST_SECONDS, Connection, LastingAnswers
 from server.process.http.scheduling import ReadScheduler
+from server.process.http.sending import FileSender
 from server.process.ports import listening
 
 _MAX_CONNECTIONS = 256
@@ -66,6 +67,7 @@ class Listener:
         # Beside the others, and not among them: they would keep out those who ask and are gone.
         self._lasting = LastingAnswers(max(1, self._descriptors.limit // _SHARE))
         self._scheduler = ReadScheduler()
+        self._sender = FileSender()
         self._opening: set[asyncio.Task[None]] = set()
         self._resting: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -88,6 +90,7 @@ class Listener:
         self._server.end()
         if self._task is not None:
             await self._task
+        self._sender.close()
 
     def _listen(self) -> None:
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._accept)
@@ -134,8 +137,15 @@ class Listener:
             taken.close()
 
     def _connection(self) -> Connection:
-        state, within = self._server.server_state, self._request_within
-        return Connection(self._config, state, self._awaited, self._lasting, self._scheduler, request_within=within)
+        return Connection(
+            self._config,
+            self._server.server_state,
+            self._awaited,
+            self._lasting,
+            self._scheduler,
+            self._sender,
+            request_within=self._request_within,
+        )
 
 
 class _Server(uvicorn.Server):
