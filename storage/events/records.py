@@ -82,7 +82,7 @@ class RefusedEvent:
     truncated: bool
     """Whether it cannot be retried: what is kept is not all of it."""
     account_id: UUID | None
-    """Who sent it last."""
+    """Who sent it last; None where the server itself took it in."""
     create_time: datetime
     update_time: datetime
     """When it was last refused."""

@@ -70,12 +70,18 @@ class RefusedEvents:
             found = await self.list_latest(wanted, before=before, limit=limit)
             if not found:
                 break
-            counts += await self._retry(found, account_id)
+            # What no account has sent, the server took in itself, from its modules or from webhooks.
+            counts += await self._retry([each for each in found if each.account_id is None], None)
+            counts += await self._retry([each for each in found if each.account_id is not None], account_id)
             before = found[-1].create_time, found[-1].id
         return counts
 
-    async def _retry(self, refused: Sequence[RefusedEvent], account_id: UUID) -> Counter[Outcome]:
-        verdicts = await self._ingesting.ingest([each.event for each in refused], account_id)
+    async def _retry(self, refused: Sequence[RefusedEvent], account_id: UUID | None) -> Counter[Outcome]:
+        """None is the server itself."""
+        if not refused:
+            return Counter()
+        sent = [each.event for each in refused]
+        verdicts = await self._ingesting.ingest(sent, account_id, own=account_id is None)
         outcomes = [verdict.outcome for verdict in verdicts]
         done = [each.id for each, outcome in zip(refused, outcomes, strict=True) if outcome is not Outcome.REFUSED]
         if done:
