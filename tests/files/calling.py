@@ -20,6 +20,7 @@ from server.files.blobs.folder import FolderBlobs
 from server.files.scanning import Findings, ScannerUnavailable
 from server.files.service import Scanning, Sweeping
 from storage.database import Database
+from storage.files.laws import LAWS
 from storage.files.records import Outcome
 from storage.files.store import FILES
 from tests.fixtures.applications import FILES_FOLDER
@@ -174,6 +175,10 @@ async def clean(server: Running, api: Api, content: bytes, name: str = "a.bin", 
     served = await found(api, file.file_id)
     assert served.state == files_pb2.FILE_STATE_CLEAN
     return served
+
+
+async def laws_hold(server: Running) -> None:
+    assert [each for each in await server.database.check(LAWS) if each.violations] == []
 
 
 async def broken(messages: Iterator[pb.WriteChunksRequest], count: int) -> AsyncGenerator[pb.WriteChunksRequest, None]:
