@@ -113,6 +113,7 @@ class SearchingScanner:
     version: str = "1"
     largest: int = 1 << 40
     away: bool = False
+    known: bytes = SIGNATURE
     scanned: list[int] = field(default_factory=list)
     """The sizes of what it was given, in their order."""
 
@@ -131,7 +132,7 @@ class SearchingScanner:
             return Findings(Outcome.UNSCANNABLE, "too large")
         whole = b"".join([part async for part in content])
         assert len(whole) == size_bytes
-        if SIGNATURE in whole:
+        if self.known in whole:
             return Findings(Outcome.INFECTED, "Test.Malice", "application/octet-stream")
         return Findings(Outcome.CLEAN, content_type="application/octet-stream")
 

@@ -137,6 +137,30 @@ async def test_what_cannot_be_scanned_is_served_where_a_setting_says_so(server: 
         assert (await found(customer, bad.file_id)).state == files_pb2.FILE_STATE_CLEAN
 
 
+async def test_what_was_found_stays_found_until_a_scan_calls_it_clean(server: Running) -> None:
+    """Not a lowered limit, nor a scanner that is switched off, has it served."""
+    content = content_of(1000) + SIGNATURE
+    async with running(server.database, files_serve_unscannable=True, files_scanner="none") as lenient:
+        customer, behind = await lenient.sign_in("customer"), Behind(server.database)
+        bad = await uploaded(customer, content)
+        await behind.scanning.scan_due()
+        assert (await found(customer, bad.file_id)).state == files_pb2.FILE_STATE_INFECTED
+        behind.scanner.largest = 5
+        for version in ("2", "3"):
+            behind.scanner.version = version
+            await behind.scanning.request_changed()
+            await behind.scanning.scan_due()
+            assert (await refusal(downloaded(customer, bad.file_id))).reason == "FILE_NOT_SERVED"
+            verdict = (await found(customer, bad.file_id)).verdict
+            assert (verdict.signatures, verdict.detail) == (version, "Test.Malice was found before; now too large")
+        assert (await uploaded(customer, content)).state == files_pb2.FILE_STATE_INFECTED
+        behind.scanner.largest, behind.scanner.version = 10_000, "4"
+        behind.scanner.known = b"another"
+        await behind.scanning.request_changed()
+        await behind.scanning.scan_due()
+        assert await downloaded(customer, bad.file_id) == content
+
+
 async def test_a_scanner_that_is_away_makes_files_wait(server: Running, customer: Api) -> None:
     """None is deleted or served; once it is back, they are scanned. One line of the log says when it went."""
     behind = Behind(server.database)
