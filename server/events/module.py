@@ -10,7 +10,7 @@ from server.frame.personal_data import PersonalData
 from storage.database import Database
 
 if TYPE_CHECKING:
-    from server.events.service import DeclaredTypes, Ingesting, Partitions
+    from server.events.service import DeclaredTypes, Ingesting, Partitions, SlowReadings
 
 
 def build(shared: Shared, settings: EventsSettings) -> Module:
@@ -32,6 +32,7 @@ def build(shared: Shared, settings: EventsSettings) -> Module:
         Partitions,
         Purging,
         RefusedEvents,
+        SlowReadings,
     )
     from server.events.servicer import EventServicer, EventTypeServicer
     from storage.events.store import EVENTS, EVENTS_CONFIGURATION
@@ -47,11 +48,12 @@ def build(shared: Shared, settings: EventsSettings) -> Module:
         declared_only=settings.events_declared_only,
     )
     ingesting = Ingesting(data, declared, partitions, now, longest_seconds=shared.database.limits.answer)
-    events = Events(data, now)
-    of_events = EventServicer(ingesting, events, Deleting(data, configuration), Exporting(data))
+    readings = SlowReadings(data)
+    events = Events(data, readings, now)
+    of_events = EventServicer(ingesting, events, Deleting(data, configuration), Exporting(readings))
     event_types = EventTypes(configuration, declared, now)
     of_types = EventTypeServicer(event_types, RefusedEvents(data, configuration, ingesting))
-    sources, queries = _sources(shared, settings, declared, partitions, ingesting), _queries(shared)
+    sources, queries = _sources(shared, settings, declared, partitions, ingesting), _queries(shared, readings)
     return Module(
         services=(
             Service(event_service_pb2, event_service_pb2_grpc, of_events),
@@ -66,7 +68,7 @@ def build(shared: Shared, settings: EventsSettings) -> Module:
     )
 
 
-def _queries(shared: Shared) -> Module:
+def _queries(shared: Shared, readings: "SlowReadings") -> Module:
     """What is counted of events."""
     from backroom.events.v1 import event_query_service_pb2, event_query_service_pb2_grpc
     from server.events.http.chart_routes import ChartRoutes
@@ -79,7 +81,7 @@ def _queries(shared: Shared) -> Module:
     from storage.events.store import EVENTS, EVENTS_CONFIGURATION
 
     data, configuration = shared.database.store(EVENTS), shared.database.store(EVENTS_CONFIGURATION)
-    counting = Counting(data, configuration, shared.now)
+    counting = Counting(readings, configuration, shared.now)
     charts = Charts(configuration, counting, shared.authentication.permissions_of, shared.now)
     chart_routes = ChartRoutes(charts, shared.master_keys, shared.logger)
     meters = Meters(configuration, data, shared.now, shared.new_id)

@@ -70,7 +70,7 @@ class FileStateConflict(Refusal):
 
 
 class FileNotServed(Refusal):
-    """The file is {state}: only clean files are served."""
+    """The file is {state}: only clean files are served, which a scanner has found to be so."""
 
     code = Code.FAILED_PRECONDITION
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
 
@@ -40,25 +40,39 @@ class Processes:
 
     async def ask(self, request: bytes) -> bytes | None:
         """The answer of a process; None where that exceeded its bounds or died, and was ended. Raises Overloaded."""
+
+        async def given() -> bytes:
+            return request
+
+        return await self.ask_with(given)
+
+    async def ask_with(self, request: Callable[[], Awaitable[bytes]]) -> bytes | None:
+        """The same of a large request, which is made once a process is free for it: those that wait take no memory.
+
+        Raises what making it raises, too.
+        """
         async with self._place():
-            if self._idle:
-                began = monotonic()
-                try:
-                    return await self._answer_of(self._idle.pop(), request)
-                except _Died:
-                    if monotonic() - began > _AT_ONCE_SECONDS:
-                        return None
-                    # Perhaps before it had this request.
-            try:
-                return await self._answer_of(await self._started(), request)
-            except _Died:
-                return None
+            return await self._answered(await request())
 
     async def close(self) -> None:
         """Ends the processes; those that work are ended by whoever waits for them."""
         self._closed = True
         while self._idle:
             await _ended(self._idle.pop())
+
+    async def _answered(self, request: bytes) -> bytes | None:
+        if self._idle:
+            began = monotonic()
+            try:
+                return await self._answer_of(self._idle.pop(), request)
+            except _Died:
+                if monotonic() - began > _AT_ONCE_SECONDS:
+                    return None
+                # Perhaps before it had this request.
+        try:
+            return await self._answer_of(await self._started(), request)
+        except _Died:
+            return None
 
     async def _answer_of(self, process: asyncio.subprocess.Process, request: bytes) -> bytes | None:
         usable = False

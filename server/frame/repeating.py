@@ -79,6 +79,31 @@ async def find_answer(store: FrameStore, context: ChangeContext, kind: AnswerKin
     return answer
 
 
+async def once_in_parts(
+    store: Store[Any, Work],
+    context: ChangeContext,
+    kind: AnswerKind[Answer],
+    work: Callable[[], Awaitable[Answer]],
+    resource: str,
+) -> Answer:
+    """`once` for what takes transactions of its own, many of them, or those of another database.
+
+    The change is recorded before the first of them, so that none of it is ever done without a name beside it. Where it
+    is interrupted, no answer is kept: repeated, the request is recorded anew and goes on, so `work` does what is left.
+    Raises RequestIdReused, AnswerFromNewerVersion.
+    """
+    if (earlier := await find_answer(store, context, kind)) is not None:
+        return earlier
+    async with store.transaction() as tx:
+        await tx.audit.record([context.entry(resource)])
+    answer = await work()
+
+    async def act(_: Work) -> Answer:
+        return answer
+
+    return await once(store, context, kind, act, None)
+
+
 async def once_for_each(
     store: Store[Any, Work],
     batch: Sequence[Each],

@@ -82,7 +82,7 @@ class RefusedEvent:
     truncated: bool
     """Whether it cannot be retried: what is kept is not all of it."""
     account_id: UUID | None
-    """Who sent it last."""
+    """Who sent it last; None where the server itself took it in."""
     create_time: datetime
     update_time: datetime
     """When it was last refused."""
@@ -95,11 +95,13 @@ class Verdict:
     outcome: Outcome
     reason: RefusalReason | None = None
     message: str = ""
-    """Of what is refused, why; of what is stored of a lenient type, how its data differs from the schema."""
+    """Of what is refused or in conflict, why; of what is stored of a lenient type, how its data differs from the
+    schema."""
     refused_event_id: UUID | None = None
 
 
-STORED, DUPLICATE, CONFLICT = Verdict(Outcome.STORED), Verdict(Outcome.DUPLICATE), Verdict(Outcome.CONFLICT)
+STORED, DUPLICATE = Verdict(Outcome.STORED), Verdict(Outcome.DUPLICATE)
+CONFLICT = Verdict(Outcome.CONFLICT, message="an event with this source and id is stored already, with other content")
 
 
 @dataclass(frozen=True, slots=True)

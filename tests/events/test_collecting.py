@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from backroom.events.v1 import event_service_pb2, event_type_service_pb2, events_pb2
+from backroom.events.v1 import event_service_pb2, event_type_service_pb2, event_types_pb2, events_pb2
 from server.frame.module import now
 from storage.database import Database
 from storage.events.repository import CollectedRepository
@@ -141,6 +141,22 @@ async def test_what_cannot_be_an_event_is_refused_and_kept(database: Database) -
         assert await types(admin) == ["order.fulfilled"]
         refused = await refused_types(admin)
     assert refused == {"order.placed": "TOO_OLD", "order.paid": "FIELD_INVALID"}
+
+
+async def test_what_was_refused_of_a_module_is_stored_once_its_type_is_declared(database: Database) -> None:
+    """A retry is the server's own, as the event was: nobody else sends by such a source."""
+    await happened(database, "order.paid", "order.placed")
+    async with counting(database, events_declared_only=True) as (server, admin):
+        await collect(server)
+        assert await refused_types(admin) == {"order.paid": "TYPE_UNDECLARED", "order.placed": "TYPE_UNDECLARED"}
+        retried = event_type_service_pb2.RetryRefusedEventsRequest
+        assert (await admin.event_types.RetryRefusedEvents(retried())).refused == 2
+        paid = event_types_pb2.EventType(type="order.paid")
+        await admin.event_types.CreateEventType(event_type_service_pb2.CreateEventTypeRequest(event_type=paid))
+        outcome = await admin.event_types.RetryRefusedEvents(retried())
+        assert (outcome.stored, outcome.refused) == (1, 1)
+        assert await types(admin) == ["order.paid"]
+        assert await refused_types(admin) == {"order.placed": "TYPE_UNDECLARED"}
 
 
 async def refused_types(api: Api) -> dict[str, str]:

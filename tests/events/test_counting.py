@@ -15,6 +15,7 @@ from server.events.rules.asking import MeterQuery, Period, SeriesQuery
 from server.events.rules.series import Point, Series
 from server.events.rules.windows import Granularity, buckets
 from server.events.service.counting import Counting
+from server.events.service.slow_readings import SlowReadings
 from server.frame.local_time import time_zone
 from storage.database import Database
 from storage.events.measures import Aggregation, FilterOperator, Measure, Meter, PropertyFilter
@@ -70,7 +71,7 @@ async def keep(database: Database, *meters: Meter) -> None:
 
 
 def counting_of(database: Database) -> Counting:
-    return Counting(database.store(EVENTS), database.store(EVENTS_CONFIGURATION), lambda: _NOW)
+    return Counting(SlowReadings(database.store(EVENTS)), database.store(EVENTS_CONFIGURATION), lambda: _NOW)
 
 
 def check(

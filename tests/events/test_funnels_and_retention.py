@@ -13,6 +13,7 @@ from backroom.events.v1 import event_query_service_pb2 as pb
 from server.events.rules.asking import Period
 from server.events.rules.windows import Granularity, buckets
 from server.events.service.counting import Counting
+from server.events.service.slow_readings import SlowReadings
 from server.frame.local_time import time_zone
 from server.frame.wire import timestamp
 from storage.database import Database
@@ -59,7 +60,7 @@ def random_funnel(chance: random.Random) -> Funnel:
 
 
 def counting_of(database: Database) -> Counting:
-    return Counting(database.store(EVENTS), database.store(EVENTS_CONFIGURATION), lambda: _NOW)
+    return Counting(SlowReadings(database.store(EVENTS)), database.store(EVENTS_CONFIGURATION), lambda: _NOW)
 
 
 async def all_people(

@@ -9,6 +9,7 @@ import pytest
 from cloudevents.core.bindings.http import HTTPMessage, to_binary_event, to_structured_event
 from cloudevents.core.v1.event import CloudEvent
 
+from backroom.events.v1 import event_type_service_pb2
 from server.events.http.routes import MAX_BODY_BYTES
 from server.events.service.ingesting import Room
 from server.frame.errors import Overloaded
@@ -72,6 +73,24 @@ async def test_what_is_not_stored_is_never_behind_a_200(database: Database) -> N
         assert verdicts[4]["message"] == "type: is missing"
         assert all(each.get("refused_event_id") for each in verdicts if each["outcome"] == "REFUSED")
         assert set(await stored(await server.sign_in("admin"))) == {"1", "4"}
+
+
+@pytest.mark.parametrize(
+    "member", ["id", "source", "type", "subject", "time", "data", "extension", "\ud800"], ids=ascii
+)
+async def test_half_of_a_pair_of_surrogates_stops_no_other_event(member: str, database: Database) -> None:
+    """JSON can escape what no UTF-8 has: the event is refused and kept, wherever it has it."""
+    odd = json.dumps({"specversion": "1.0", "id": "2", "source": "/shop", "type": "t", member: "\udfff"})
+    body = written(sent("1"))[:-1] + b"," + odd.encode() + b"]"
+    async with sending(database) as (server, client):
+        response = await client.post(EVENTS, content=body, headers=BATCH)
+        assert (response.status_code, outcomes(response)) == (422, ["STORED", "REFUSED"]), response.text
+        listed = await (await server.sign_in("admin")).event_types.ListRefusedEvents(
+            event_type_service_pb2.ListRefusedEventsRequest()
+        )
+        assert [each.refused_event_id for each in listed.refused_events] == [
+            response.json()["verdicts"][1]["refused_event_id"]
+        ]
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,30 @@ async def test_days_are_dropped_by_the_retention(database: Database) -> None:
     assert await partitions(database, now=NOW + timedelta(days=60)).drop_old() == 2
 
 
+async def test_a_key_that_is_swept_just_then_is_claimed_anew(database: Database) -> None:
+    """Between being found and being looked up: the event is new, and known from then on, as any other."""
+    await store(database, sent("1"))
+    async with database.store(FRAME).transaction() as tx:
+        for statement in _SWEPT_MEANWHILE:
+            await tx._connection.execute(text(statement))
+    assert await store(database, sent("1", data="1"), sent("2")) == [STORED, STORED]
+    assert await scalar(database, "SELECT count(*) FROM events.keys") == 2
+    assert await store(database, sent("1", data="1"), sent("2", data="2")) == [DUPLICATE, CONFLICT]
+
+
+_SWEPT_MEANWHILE = (
+    # After a statement of the second batch that claims keys, those of the first batch are gone.
+    """
+    CREATE FUNCTION events.sweep_first() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        DELETE FROM events.keys WHERE batch = (SELECT min(sequence) FROM events.batches);
+        DROP TRIGGER swept ON events.keys;
+        RETURN NULL;
+    END $$
+    """,
+    "CREATE TRIGGER swept AFTER INSERT ON events.keys FOR EACH STATEMENT EXECUTE FUNCTION events.sweep_first()",
+)
+
+
 async def test_a_day_that_was_dropped_meanwhile_is_made_again(database: Database) -> None:
     """The transaction leaves nothing behind, and is tried again."""
     await store(database, sent("1"))

@@ -12,6 +12,7 @@ from arro3.io import read_parquet
 
 from backroom.events.v1 import event_service_pb2 as pb
 from server.events.rules.exporting import COLUMNS
+from server.events.service import SlowReadings
 from server.events.service.exporting import PIECE_BYTES, ExportFormat, Exporting
 from storage.database import Database
 from storage.events.records import EventFilter
@@ -104,7 +105,7 @@ async def test_a_long_export_comes_in_pages_files_and_pieces(server: Running, da
     sent = [event(time=moment, data=f'"{"x" * 60_000}"') for _ in range(25)]
     for each in sent:
         await verdicts(admin, each)
-    exporting = Exporting(database.store(EVENTS), page_size=7, file_events=10)
+    exporting = Exporting(SlowReadings(database.store(EVENTS)), page_size=7, file_events=10)
     for kind, files in ((ExportFormat.CSV, 1), (ExportFormat.PARQUET, 2)):
         pieces = [piece async for piece in exporting.export(EventFilter(), (None, None), kind)]
         assert max(len(piece.content) for piece in pieces) <= PIECE_BYTES
@@ -119,6 +120,20 @@ async def test_a_long_export_comes_in_pages_files_and_pieces(server: Running, da
         else:
             found = [row["id"] for content in contents for row in table(content)]
         assert found == [each.id for each in sent]
+
+
+async def test_a_file_of_parquet_ends_with_much_data_or_many_attributes(
+    server: Running, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in memory until it is whole, and an event may have all of its 64 KiB in either."""
+    monkeypatch.setattr("server.events.service.exporting._FILE_BYTES", 3_000)
+    admin = await server.sign_in("admin")
+    await verdicts(admin, *(event(time=ago(hours=1), data=f'"{"x" * 1_000}"') for _ in range(4)))
+    await verdicts(admin, *(event(time=ago(), attributes={"a": "x" * 1_000}) for _ in range(4)))
+    exporting = Exporting(SlowReadings(database.store(EVENTS)), page_size=1)
+    pieces = [piece async for piece in exporting.export(EventFilter(), (None, None), ExportFormat.PARQUET)]
+    files = [b"".join(piece.content for piece in pieces if piece.file_number == number) for number in (1, 2, 3)]
+    assert [len(table(content)) for content in files] == [3, 3, 2]
 
 
 async def test_the_estimate_is_that_of_the_planner(server: Running, database: Database) -> None:

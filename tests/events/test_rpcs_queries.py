@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import grpc
+import psycopg
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from backroom.events.v1 import event_queries_pb2 as queries
 from backroom.events.v1 import event_query_service_pb2 as pb
 from backroom.events.v1 import event_service_pb2, events_pb2
+from server.events.service.slow_readings import AT_ONCE
 from server.frame.wire import time_of
 from tests.events.asking import (
     BEGIN,
@@ -29,7 +31,8 @@ from tests.events.asking import (
     where,
 )
 from tests.events.counting import rolling_of
-from tests.fixtures.servers import Api, Running, refusal
+from tests.fixtures.servers import Api, Running, SharedServer, refusal
+from tests.fixtures.trading import eventually
 
 _HOUR = timedelta(hours=1)
 
@@ -46,6 +49,38 @@ async def pay(api: Api, *payments: tuple[datetime, Any]) -> None:
 async def rolled_up(server: Running) -> None:
     """Has the rollups brought up to date, as a worker does every two seconds."""
     await rolling_of(server.database).roll_up()
+
+
+async def test_however_many_questions_take_long_other_calls_are_answered(
+    emptied_server: SharedServer, api: Api
+) -> None:
+    """Each takes a connection for seconds, of which a process has ten for all of its modules: few are asked at once."""
+    await pay(api, (BEGIN, {"total": 1}))
+    with psycopg.connect(emptied_server.url) as blocking, psycopg.connect(emptied_server.url) as watching:
+        blocking.execute("LOCK TABLE events.events IN ACCESS EXCLUSIVE MODE")
+
+        async def waiting() -> int:
+            found = watching.execute(_WAITING).fetchone()
+            watching.rollback()
+            return found[0] if found else 0
+
+        asked = [asyncio.create_task(series(api, measure("order.paid"), period(), group_by=["x"])) for _ in range(12)]
+        listed = [api.events.ListEvents(event_service_pb2.ListEventsRequest()) for _ in range(12)]
+        await eventually(waiting, lambda count: count >= AT_ONCE)
+        for _ in range(3):
+            await api.event_queries.ListMeters(pb.ListMetersRequest())
+        assert await waiting() == AT_ONCE
+        blocking.rollback()
+        for each in await asyncio.gather(*listed):
+            assert len(each.events) == 1
+        for found in await asyncio.gather(*asked):
+            assert [told(each) for each in found] == [[("1",)]]
+
+
+_WAITING = b"""
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock' AND pid <> pg_backend_pid()
+"""
 
 
 async def test_events_are_summed_up_to_the_penny_by_local_days(api: Api) -> None:

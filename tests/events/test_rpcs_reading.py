@@ -10,6 +10,7 @@ from sqlalchemy import text
 from backroom.events.v1 import event_service_pb2 as pb
 from backroom.events.v1 import events_pb2
 from server.frame.wire import timestamp
+from storage.events.repository import RefusedEventRepository
 from storage.store import FRAME
 from tests.events.calling import ago, broken_laws, deleted, event, fresh, listed, outcomes, refused_events
 from tests.fixtures.servers import Api, Running, refusal
@@ -163,6 +164,27 @@ async def test_a_deletion_leaves_a_record_that_does_not_name_the_subject(server:
         resources = list(found.scalars())
     assert resources[0].startswith("event_subject/")
     assert "jane" not in str(resources)
+
+
+async def test_a_deletion_that_breaks_off_is_recorded_all_the_same(
+    server: Running, admin: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is deleted that nobody's name stands beside; repeated, it deletes what is left."""
+    await outcomes(admin, event(subject="jane"), event(subject="jane", data="{"))
+    request_id = fresh()
+    with monkeypatch.context() as broken:
+        broken.setattr(RefusedEventRepository, "delete_subject", _breaks)
+        assert (await refusal(deleted(admin, "jane", request_id))).reason == "INTERNAL"
+    assert await listed(admin) == []
+    async with server.database.store(FRAME).transaction() as tx:
+        found = await tx._connection.execute(text("SELECT resource FROM frame.audit_entries ORDER BY sequence DESC"))
+        assert next(found.scalars()).startswith("event_subject/")
+    answer = await deleted(admin, "jane", request_id)
+    assert (answer.deleted_events, answer.deleted_refused_events) == (0, 1)
+
+
+async def _breaks(*_: object) -> int:
+    raise RuntimeError
 
 
 @pytest.mark.parametrize("role", ["staff", "customer", "service", "manager"])

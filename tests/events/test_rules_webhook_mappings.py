@@ -13,6 +13,7 @@ from server.events.rules.malformed import Malformed
 from server.events.rules.own_events import own_event
 from server.events.rules.webhook_mappings import Received, mapped, mapping_problems, received
 from server.webhooks.rules.relaying import received_event
+from storage.events.encoding import refused_id
 from storage.events.records import RefusalReason, SentEvent, WebhookMapping
 from storage.frame.records import LoggedEvent
 
@@ -98,13 +99,17 @@ def test_pointers_lead_through_lists_and_odd_names() -> None:
         (STRIPE, BODY.replace(b"1769860800", b"17698608001234"), RefusalReason.TIME_INVALID, "time: is neither"),
         (STRIPE, BODY.replace(b'"created"', b'"made"'), RefusalReason.TIME_INVALID, "time: is neither"),
         (replace(STRIPE, subject="{/data}"), BODY, RefusalReason.FIELD_INVALID, "/data is no text"),
+        (STRIPE, BODY.replace(b"cus_7", b"\\ud83d"), RefusalReason.FIELD_INVALID, "/data/object/customer is no text"),
+        (STRIPE, BODY.replace(b"charge.", b"\\udc00"), RefusalReason.FIELD_INVALID, "/type is no text"),
+        (STRIPE, BODY.replace(b"1769860800", b'"\\ud83d"'), RefusalReason.FIELD_INVALID, "/created is no text"),
     ],
 )
 def test_what_cannot_be_mapped_says_why(mapping: WebhookMapping, body: bytes, reason: RefusalReason, said: str) -> None:
-    """It is refused like any other event, and never left out."""
+    """It is refused like any other event, kept, and never left out."""
     found = problem(mapping, body)
     assert (found.refused.reason, found.id) == (reason, "evt_1")
     assert said in found.refused.message
+    assert refused_id(found)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from server.files.blobs.folder import FolderBlobs
 from server.files.scanning import Findings, ScannerUnavailable
 from server.files.service import Scanning, Sweeping
 from storage.database import Database
+from storage.files.laws import LAWS
 from storage.files.records import Outcome
 from storage.files.store import FILES
 from tests.fixtures.applications import FILES_FOLDER
@@ -112,6 +113,7 @@ class SearchingScanner:
     version: str = "1"
     largest: int = 1 << 40
     away: bool = False
+    known: bytes = SIGNATURE
     scanned: list[int] = field(default_factory=list)
     """The sizes of what it was given, in their order."""
 
@@ -130,7 +132,7 @@ class SearchingScanner:
             return Findings(Outcome.UNSCANNABLE, "too large")
         whole = b"".join([part async for part in content])
         assert len(whole) == size_bytes
-        if SIGNATURE in whole:
+        if self.known in whole:
             return Findings(Outcome.INFECTED, "Test.Malice", "application/octet-stream")
         return Findings(Outcome.CLEAN, content_type="application/octet-stream")
 
@@ -174,6 +176,10 @@ async def clean(server: Running, api: Api, content: bytes, name: str = "a.bin", 
     served = await found(api, file.file_id)
     assert served.state == files_pb2.FILE_STATE_CLEAN
     return served
+
+
+async def laws_hold(server: Running) -> None:
+    assert [each for each in await server.database.check(LAWS) if each.violations] == []
 
 
 async def broken(messages: Iterator[pb.WriteChunksRequest], count: int) -> AsyncGenerator[pb.WriteChunksRequest, None]:

@@ -1,7 +1,6 @@
 """Files once they are uploaded: who sees them, quotas, holds, deletion, scans and watches."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,13 +9,11 @@ from backroom.files.v1 import files_pb2
 from server.files.service.owners import OwnersData
 from server.frame.personal_data import Erasure
 from server.frame.wire import timestamp
-from storage.files.laws import LAWS
 from storage.files.store import FILES
 from tests.files.calling import (
     CHUNK,
     SIGNATURE,
     Behind,
-    chunks,
     clean,
     complete,
     content_of,
@@ -25,15 +22,11 @@ from tests.files.calling import (
     downloaded,
     found,
     fresh,
-    got,
+    laws_hold,
     uploaded,
     written,
 )
 from tests.fixtures.servers import Api, Running, refusal, running
-
-
-async def laws_hold(server: Running) -> None:
-    assert [found for found in await server.database.check(LAWS) if found.violations] == []
 
 
 async def listed(api: Api, **wanted: Any) -> list[str]:
@@ -142,6 +135,30 @@ async def test_what_cannot_be_scanned_is_served_where_a_setting_says_so(server: 
         await behind.scanning.scan_due()
         assert await downloaded(customer, large.file_id) == content_of(6)
         assert (await found(customer, bad.file_id)).state == files_pb2.FILE_STATE_CLEAN
+
+
+async def test_what_was_found_stays_found_until_a_scan_calls_it_clean(server: Running) -> None:
+    """Not a lowered limit, nor a scanner that is switched off, has it served."""
+    content = content_of(1000) + SIGNATURE
+    async with running(server.database, files_serve_unscannable=True, files_scanner="none") as lenient:
+        customer, behind = await lenient.sign_in("customer"), Behind(server.database)
+        bad = await uploaded(customer, content)
+        await behind.scanning.scan_due()
+        assert (await found(customer, bad.file_id)).state == files_pb2.FILE_STATE_INFECTED
+        behind.scanner.largest = 5
+        for version in ("2", "3"):
+            behind.scanner.version = version
+            await behind.scanning.request_changed()
+            await behind.scanning.scan_due()
+            assert (await refusal(downloaded(customer, bad.file_id))).reason == "FILE_NOT_SERVED"
+            verdict = (await found(customer, bad.file_id)).verdict
+            assert (verdict.signatures, verdict.detail) == (version, "Test.Malice was found before; now too large")
+        assert (await uploaded(customer, content)).state == files_pb2.FILE_STATE_INFECTED
+        behind.scanner.largest, behind.scanner.version = 10_000, "4"
+        behind.scanner.known = b"another"
+        await behind.scanning.request_changed()
+        await behind.scanning.scan_due()
+        assert await downloaded(customer, bad.file_id) == content
 
 
 async def test_a_scanner_that_is_away_makes_files_wait(server: Running, customer: Api) -> None:
@@ -253,78 +270,6 @@ async def test_a_file_under_legal_hold_stays(server: Running, customer: Api, adm
     await behind.sweeping.expire_files()
     assert (await refusal(found(admin, file.file_id))).reason == "FILE_NOT_FOUND"
     await laws_hold(server)
-
-
-async def test_files_and_uploads_end_by_themselves(server: Running, customer: Api) -> None:
-    """A file when it expires, an upload when nobody continues it; their bytes go, and it is told how many they were."""
-    behind = Behind(server.database)
-    before = await behind.objects()
-    expire_time = timestamp(datetime.now(UTC) + timedelta(hours=1))
-    file = await uploaded(customer, content_of(10), expire_time=expire_time)
-    started = (await created(customer, 20)).file.file_id
-    await written(customer, started, content_of(10, 1))
-    behind.later = timedelta(minutes=59)
-    await behind.sweeping.expire_files()
-    await behind.sweeping.give_up_uploads()
-    assert await found(customer, file.file_id) == file
-    behind.later = timedelta(hours=25)
-    await behind.sweeping.expire_files()
-    await behind.sweeping.give_up_uploads()
-    await behind.sweeping.delete_objects()
-    for file_id in (file.file_id, started):
-        assert (await refusal(found(customer, file_id))).reason == "FILE_NOT_FOUND"
-    assert (await refusal(got(customer, started))).reason == "FILE_NOT_FOUND"
-    assert await behind.objects() == before
-    assert [behind.swept(kind) for kind in ("file", "upload", "object")] == [1, 1, 2]
-    assert [(line["kind"], line["deleted"], line["failed"]) for line in behind.log] == [
-        ("file", 1, 0),
-        ("upload", 1, 0),
-        ("object", 2, 0),
-    ]
-    await laws_hold(server)
-
-
-async def test_objects_that_belong_to_nothing_are_swept(server: Running, customer: Api) -> None:
-    """Once they are older than any write that is still to be recorded; what belongs to a file or an upload stays."""
-    behind, content = Behind(server.database), content_of(10)
-    file = await clean(server, customer, content)
-    started = (await created(customer, 20)).file.file_id
-    await written(customer, started, content)
-
-    async def rest() -> AsyncIterator[bytes]:
-        yield b"left by a server that was killed"
-
-    await behind.blobs.write("objects/00/orphan", rest())
-    await behind.sweeping.sweep_orphans()
-    assert "objects/00/orphan" in await behind.objects()
-    behind.later = timedelta(hours=25)
-    await behind.sweeping.sweep_orphans()
-    assert "objects/00/orphan" not in await behind.objects()
-    assert behind.swept("orphan") >= 1
-    assert await downloaded(customer, file.file_id) == content
-    await customer.files.WriteChunks(chunks(started, content * 2, 10))
-    await customer.files.CompleteUpload(complete(started, content * 2))
-
-
-async def test_what_cannot_be_deleted_is_told_and_tried_again(server: Running, customer: Api) -> None:
-    behind = Behind(server.database)
-    file = await uploaded(customer, content_of(10))
-    await deleted(customer, file.file_id)
-    store = server.database.store(FILES)
-    async with store.reading() as reading:
-        (key,) = await reading.objects.list_due(behind.now(), 10)
-    path = behind.blobs._root / key
-    path.unlink()
-    path.mkdir()  # which cannot be unlinked
-    await behind.sweeping.delete_objects()
-    assert (behind.swept("object", "failed"), behind.swept("object")) == (1, 0)
-    assert [(line["event"], line["failed"]) for line in behind.log] == [("files_swept", 1)]
-    await behind.sweeping.delete_objects()
-    assert behind.swept("object", "failed") == 1
-    path.rmdir()
-    behind.later = timedelta(minutes=2)
-    await behind.sweeping.delete_objects()
-    assert behind.swept("object") == 1
 
 
 async def test_a_watch_tells_each_change_of_the_callers_files(server: Running, customer: Api) -> None:

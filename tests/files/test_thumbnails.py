@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from io import BytesIO
 
@@ -38,10 +38,17 @@ async def new_thumbnails() -> AsyncIterator[ThumbnailMaker]:
         yield opened
 
 
+def given(content: bytes) -> Callable[[], Awaitable[bytes]]:
+    async def read() -> bytes:
+        return content
+
+    return read
+
+
 async def ending(thumbnails: ThumbnailMaker, content: bytes, edge: int = 32) -> Ending:
     """How an image ends; a thumbnail is checked to be one."""
     try:
-        made = await thumbnails.make(content, edge)
+        made = await thumbnails.make(given(content), edge)
     except NoThumbnail as nothing:
         return nothing.why
     with Image.open(BytesIO(made.webp)) as image:
@@ -53,7 +60,7 @@ async def ending(thumbnails: ThumbnailMaker, content: bytes, edge: int = 32) -> 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
 @pytest.mark.parametrize("edge", [16, 40, 4096])
 async def test_an_image_becomes_a_webp_that_is_no_larger(thumbnails: ThumbnailMaker, kind: str, edge: int) -> None:
-    made = await thumbnails.make(drawn(kind, 64, 48), edge)
+    made = await thumbnails.make(given(drawn(kind, 64, 48)), edge)
     longest = min(edge, 64)
     assert (made.width, made.height) == (longest, longest * 3 // 4)
     with Image.open(BytesIO(made.webp)) as image:
@@ -72,7 +79,7 @@ async def test_every_kind_of_color_is_shown(thumbnails: ThumbnailMaker, mode: st
 async def test_an_image_is_upright_and_says_nothing_of_where_it_was_taken(
     thumbnails: ThumbnailMaker, orientation: int
 ) -> None:
-    made = await thumbnails.make(turned(orientation), 32)
+    made = await thumbnails.make(given(turned(orientation)), 32)
     assert (made.width < made.height) == (orientation >= 5)
     with Image.open(BytesIO(made.webp)) as image:
         assert not image.getexif()
@@ -101,6 +108,26 @@ async def test_each_hostile_image_ends_as_it_is_said_to_and_the_process_lives(ne
             wrong.append((name, found))
         assert await ending(new_thumbnails, good) is Ending.MADE, name
     assert not wrong
+
+
+async def test_few_images_are_in_memory_however_many_wait(thumbnails: ThumbnailMaker) -> None:
+    """Each may have 32 MiB: one is read once a process is free for it."""
+    image, held, most = drawn("PNG", 300, 200), 0, 0
+
+    async def shown() -> None:
+        nonlocal held
+
+        async def read() -> bytes:
+            nonlocal held, most
+            held += 1
+            most = max(most, held)
+            return image
+
+        await thumbnails.make(read, 32)
+        held -= 1
+
+    await asyncio.gather(*(shown() for _ in range(20)))
+    assert (held, most) == (0, 2)
 
 
 async def test_a_process_that_is_killed_is_replaced(new_thumbnails: ThumbnailMaker) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from server.events.rules.json_text import NOT_UNICODE
 from server.events.rules.judging import micros
 from server.events.rules.malformed import Malformed
 from storage.events.records import RefusalReason, SentEvent
@@ -54,7 +55,7 @@ def cloud_event(attributes: Mapping[str, str], data: str) -> SentEvent:
 
 def malformed(attributes: Mapping[str, str], data: str, problem: NotACloudEvent) -> Malformed:
     """What cannot be read as an event, with what could."""
-    known = [attributes.get(name, "") for name in ("id", "source", "type", "subject")]
+    known = [NOT_UNICODE.sub("\ufffd", attributes.get(name, "")) for name in ("id", "source", "type", "subject")]
     return Malformed.of(SentEvent(known[0], known[1], known[2], known[3], None, data, {}), problem.reason, str(problem))
 
 

@@ -9,6 +9,8 @@ Member = tuple[str, object, str]
 
 LARGEST_INTEGER = 2**31 - 1
 """Of CloudEvents; a number of too many digits for that counts as just too large, whatever it is."""
+NOT_UNICODE = re.compile("[\ud800-\udfff]")
+"""Halves of pairs, which JSON can escape one by one, and which no UTF-8 has: what holds one cannot be stored."""
 _DIGITS = 20
 _SPACE = re.compile(r"[ \t\n\r]*")
 

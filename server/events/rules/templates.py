@@ -3,14 +3,14 @@
 import json
 import re
 
-from server.events.rules.json_text import found_at
+from server.events.rules.json_text import NOT_UNICODE, found_at
 
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)*")
 
 
 class NoText(ValueError):
-    """A pointer leads to an object or a list, which is no text."""
+    """A pointer leads to what is no text: an object, a list, or characters that Unicode does not have."""
 
 
 def template_problem(template: str) -> str | None:
@@ -46,4 +46,6 @@ def _text(pointer: str, written: str | None) -> str:
     if written[0] != '"':
         return written
     found: str = json.loads(written)
+    if NOT_UNICODE.search(found):
+        raise NoText(f"{pointer} is no text of Unicode's: it has half of a pair of surrogates")
     return found

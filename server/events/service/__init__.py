@@ -10,6 +10,7 @@ from server.events.service.partitions import Partitions
 from server.events.service.purging import Purging
 from server.events.service.reading import Events
 from server.events.service.refused import RefusedEvents
+from server.events.service.slow_readings import SlowReadings
 from server.events.service.webhook_mappings import WebhookMappings
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "Partitions",
     "Purging",
     "RefusedEvents",
+    "SlowReadings",
     "WebhookMappings",
 ]

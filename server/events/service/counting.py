@@ -19,6 +19,7 @@ from server.events.rules.covering import covered
 from server.events.rules.retention import CohortCounts, cohorts_of
 from server.events.rules.series import Series, series_of
 from server.events.rules.windows import EARLIEST, Bucket
+from server.events.service.slow_readings import SlowReadings
 from server.frame.errors import FieldInvalid
 from storage.errors import StoreTimeout
 from storage.events.measures import (
@@ -35,16 +36,16 @@ from storage.events.measures import (
     series_of_meter,
     series_of_type,
 )
-from storage.events.store import EventsConfigurationStore, EventsReading, EventsStore
+from storage.events.store import EventsConfigurationStore, EventsReading
 
 
 class Counting:
     """Counts events by time: each that is stored once, whether rollups have it or not."""
 
     def __init__(
-        self, store: EventsStore, configuration: EventsConfigurationStore, now: Callable[[], datetime]
+        self, readings: SlowReadings, configuration: EventsConfigurationStore, now: Callable[[], datetime]
     ) -> None:
-        self._store = store
+        self._readings = readings
         self._configuration = configuration
         self._now = now
 
@@ -127,7 +128,7 @@ class Counting:
     async def _reading(self) -> AsyncIterator[EventsReading]:
         """All of an answer is of one moment."""
         try:
-            async with self._store.snapshot_reading() as reading:
+            async with self._readings.snapshot_reading() as reading:
                 yield reading
         except StoreTimeout:
             raise QueryTooLarge from None

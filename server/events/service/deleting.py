@@ -1,15 +1,11 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 
 from server.frame.answers import AnswerKind
-from server.frame.repeating import find_answer, once
-from storage.events.store import (
-    EventsConfigurationStore,
-    EventsConfigurationTransaction,
-    EventsStore,
-    EventsTransaction,
-)
+from server.frame.repeating import once_in_parts
+from storage.events.store import EventsConfigurationStore, EventsStore, EventsTransaction
 from storage.frame.records import ChangeContext
 
 _AT_ONCE = 2_000
@@ -43,17 +39,10 @@ class Deleting:
     async def delete(self, subject: str, context: ChangeContext) -> DeletedSubject:
         """How much was deleted now; a repeated request gets its first answer.
 
-        What is deleted is deleted in transactions of their own, the last of which is recorded: one that is interrupted
-        goes on where it was when it is repeated.
+        It is recorded before anything is deleted: one that is interrupted goes on where it was when it is repeated.
         """
-        if (earlier := await find_answer(self._configuration, context, DELETED_SUBJECT)) is not None:
-            return earlier
-        deleted = await self.erase(subject)
-
-        async def act(_: EventsConfigurationTransaction) -> DeletedSubject:
-            return deleted
-
-        return await once(self._configuration, context, DELETED_SUBJECT, act, resource_of(subject))
+        erase = partial(self.erase, subject)
+        return await once_in_parts(self._configuration, context, DELETED_SUBJECT, erase, resource_of(subject))
 
     async def erase(self, subject: str) -> DeletedSubject:
         """The same without a record: for an account's data, of which the account's deletion is recorded."""

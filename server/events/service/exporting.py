@@ -5,15 +5,15 @@ from enum import StrEnum
 
 from server.events.errors import ParquetNotInstalled
 from server.events.rules.exporting import csv_of
+from server.events.service.slow_readings import SlowReadings
 from storage.events.records import Event, EventFilter
-from storage.events.store import EventsStore
 
 PIECE_BYTES = 512 * 1024
 _PAGE_EVENTS = 500
 """Read in one statement."""
 FILE_EVENTS = 100_000
 _FILE_BYTES = 32 * 1024 * 1024
-"""Of the data in one file of Parquet, which is in memory until it is whole."""
+"""Of the data and the attributes in one file of Parquet, which is in memory until it is whole."""
 
 
 class ExportFormat(StrEnum):
@@ -34,9 +34,11 @@ class ExportPiece:
 class Exporting:
     """Writes stored events into files, page by page: no snapshot is held, however long it takes."""
 
-    def __init__(self, store: EventsStore, *, page_size: int = _PAGE_EVENTS, file_events: int = FILE_EVENTS) -> None:
+    def __init__(
+        self, readings: SlowReadings, *, page_size: int = _PAGE_EVENTS, file_events: int = FILE_EVENTS
+    ) -> None:
         """`page_size` and `file_events`, of a file of Parquet, are in events."""
-        self._store = store
+        self._readings = readings
         self._page_size = page_size
         self._file_events = file_events
 
@@ -45,7 +47,7 @@ class Exporting:
     ) -> AsyncIterator[ExportPiece]:
         """The pieces in their order; raises ParquetNotInstalled."""
         write = self._parquet if kind is ExportFormat.PARQUET else self._csv
-        async with self._store.reading() as reading:
+        async with self._readings.reading() as reading:
             estimated = await reading.exports.estimate(wanted, period)
         async for number, content, exported, last in write(wanted, period):
             total = exported if last else max(estimated, exported)
@@ -72,7 +74,7 @@ class Exporting:
         number, exported, waiting, size = 1, 0, list[Event](), 0
         async for page, last in self._pages(wanted, period):
             waiting += page
-            size += sum(len(event.data) for event in page)
+            size += sum(map(_size, page))
             exported += len(page)
             if last or len(waiting) >= self._file_events or size >= _FILE_BYTES:
                 yield number, await parquet_of(waiting), exported, last
@@ -86,10 +88,14 @@ class Exporting:
         """Each page, and whether it is the last one; where there is nothing, one that is empty."""
         after: tuple[datetime, int] | None = None
         while True:
-            async with self._store.reading() as reading:
+            async with self._readings.reading() as reading:
                 page = await reading.exports.list_earliest(wanted, period, after=after, limit=self._page_size)
             last = len(page) < self._page_size
             yield page, last
             if last:
                 return
             after = (page[-1].time, page[-1].sequence)
+
+
+def _size(event: Event) -> int:
+    return len(event.data) + sum(len(name) + len(value) for name, value in event.attributes.items())

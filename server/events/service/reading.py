@@ -1,6 +1,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from server.events.service.slow_readings import SlowReadings
 from server.frame.change_log import ChangeLog
 from server.frame.resuming import Position
 from server.frame.watching import Feed, WatchMessages
@@ -29,8 +30,8 @@ def concerns(event: Event, wanted: EventFilter) -> bool:
 class Events:
     """Stored events as they are listed and watched."""
 
-    def __init__(self, store: EventsStore, now: Callable[[], datetime]) -> None:
-        self._store = store
+    def __init__(self, store: EventsStore, readings: SlowReadings, now: Callable[[], datetime]) -> None:
+        self._readings = readings
         self.feed = Feed(store, EventChanges(), now)
 
     async def list_latest(
@@ -43,7 +44,7 @@ class Events:
     ) -> Sequence[Event]:
         """Those that happened last first."""
         start, end = period
-        async with self._store.reading() as reading:
+        async with self._readings.reading() as reading:
             return await reading.stored_events.list_latest(wanted, start=start, end=end, before=before, limit=limit)
 
     def watch(self, wanted: EventFilter, resumed: Position | None) -> WatchMessages[Event]:

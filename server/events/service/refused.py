@@ -2,13 +2,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from server.events.service.ingesting import MAX_EVENTS, Ingesting
 from server.frame.answers import AnswerKind
-from server.frame.repeating import find_answer, once
+from server.frame.repeating import once_in_parts
 from storage.events.records import Outcome, RefusedEvent, RefusedEventFilter
-from storage.events.store import EventsConfigurationStore, EventsConfigurationTransaction, EventsStore
+from storage.events.store import EventsConfigurationStore, EventsStore
 from storage.frame.records import ChangeContext
 
 MAX_RETRIED = MAX_EVENTS
@@ -49,20 +50,13 @@ class RefusedEvents:
     async def retry(self, wanted: RefusedEventFilter, context: ChangeContext) -> Retried:
         """Judges refused events anew, and stores those that pass; a repeated request gets its first answer.
 
-        Each is stored in a transaction of the events', as when it came; the last of them is recorded. One that is
-        interrupted goes on where it was when it is repeated. Raises Overloaded.
+        Each is stored in a transaction of the events', as when it came; all of it is recorded before the first. One
+        that is interrupted goes on where it was when it is repeated. Raises Overloaded.
         """
-        if (earlier := await find_answer(self._configuration, context, RETRIED)) is not None:
-            return earlier
-        counts = await self._retry_all(replace(wanted, complete=True), context.caller_id)
-        retried = Retried(*(counts[outcome] for outcome in Outcome))
+        retry = partial(self._retry_all, replace(wanted, complete=True), context.caller_id)
+        return await once_in_parts(self._configuration, context, RETRIED, retry, "refused_events")
 
-        async def act(_: EventsConfigurationTransaction) -> Retried:
-            return retried
-
-        return await once(self._configuration, context, RETRIED, act, "refused_events")
-
-    async def _retry_all(self, wanted: RefusedEventFilter, account_id: UUID) -> Counter[Outcome]:
+    async def _retry_all(self, wanted: RefusedEventFilter, account_id: UUID) -> Retried:
         counts: Counter[Outcome] = Counter()
         before: tuple[datetime, UUID] | None = None
         while counts.total() < MAX_RETRIED:
@@ -70,12 +64,23 @@ class RefusedEvents:
             found = await self.list_latest(wanted, before=before, limit=limit)
             if not found:
                 break
-            counts += await self._retry(found, account_id)
+            # What no account has sent, the server took in itself, from its modules or from webhooks.
+            counts += await self._retry([each for each in found if each.account_id is None], None)
+            counts += await self._retry([each for each in found if each.account_id is not None], account_id)
             before = found[-1].create_time, found[-1].id
-        return counts
+        return Retried(
+            stored=counts[Outcome.STORED],
+            duplicates=counts[Outcome.DUPLICATE],
+            conflicts=counts[Outcome.CONFLICT],
+            refused=counts[Outcome.REFUSED],
+        )
 
-    async def _retry(self, refused: Sequence[RefusedEvent], account_id: UUID) -> Counter[Outcome]:
-        verdicts = await self._ingesting.ingest([each.event for each in refused], account_id)
+    async def _retry(self, refused: Sequence[RefusedEvent], account_id: UUID | None) -> Counter[Outcome]:
+        """None is the server itself."""
+        if not refused:
+            return Counter()
+        sent = [each.event for each in refused]
+        verdicts = await self._ingesting.ingest(sent, account_id, own=account_id is None)
         outcomes = [verdict.outcome for verdict in verdicts]
         done = [each.id for each, outcome in zip(refused, outcomes, strict=True) if outcome is not Outcome.REFUSED]
         if done:

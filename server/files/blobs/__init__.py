@@ -1,5 +1,6 @@
 """The storage port: where the bytes of files are, by keys that the database has."""
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from uuid import UUID
 
 PART_BYTES = 256 * 1024
 """Of what is read, at most so much at once."""
+UNFINISHED = "unfinished"
+"""What the keys begin with of what is being written, where a storage lists that."""
+_OURS = re.compile(rf"(?:objects/[0-9a-f]{{2}}|{UNFINISHED})/[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}")
 
 
 class BlobMissing(Exception):
@@ -32,6 +36,11 @@ class Blob:
 def new_key(object_id: UUID) -> str:
     """The key of a new object: under one of 256 prefixes, so that no folder has too many."""
     return f"objects/{object_id.hex[-2:]}/{object_id}"
+
+
+def is_ours(key: str) -> bool:
+    """Whether an object is one that files has written, by its key: a folder or a bucket may hold other things."""
+    return _OURS.fullmatch(key) is not None
 
 
 class Blobs(Protocol):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 from uuid import uuid4
 
-from server.files.blobs import PART_BYTES, Blob, BlobMissing, BlobsUnavailable
+from server.files.blobs import PART_BYTES, UNFINISHED, Blob, BlobMissing, BlobsUnavailable
 from server.frame.shielding import in_thread
 
 _THREADS = 8
@@ -29,8 +29,6 @@ More of it would crowd out what others read, and to take new memory costs severa
 """
 _PARTS_AT_ONCE = 4
 _PAGE = 1000
-_UNFINISHED = "unfinished"
-"""The folder of what is being written; a name in it is known to no one."""
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -139,7 +137,7 @@ class _Writing:
     unfinished: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        self.unfinished = self.root / _UNFINISHED / str(uuid4())
+        self.unfinished = self.root / UNFINISHED / str(uuid4())
 
     def append(self, parts: Sequence[bytes]) -> None:
         self._begin()

@@ -91,6 +91,12 @@ def grown(upload: Upload | None, piece: Piece, now: datetime, life: timedelta) -
     )
 
 
+def check_given_up(upload: Upload | None, now: datetime) -> None:
+    """Raises FileNotFound where an upload is to be kept, since somebody has continued it, or has ended already."""
+    if upload is None or upload.expire_time > now:
+        raise FileNotFound
+
+
 def check_uploading(file: File) -> None:
     """Raises FileStateConflict where the upload is completed."""
     if file.state is not FileState.UPLOADING:

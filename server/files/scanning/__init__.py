@@ -1,10 +1,12 @@
 """The scanner port: what looks into the bytes of files, and tells from them what they are."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from storage.files.records import Outcome
+from storage.files.records import Outcome, Verdict
+
+_BEFORE = " was found before; now "
 
 
 class ScannerUnavailable(Exception):
@@ -20,6 +22,17 @@ class Findings:
     """The name of what was found, or why the scanner cannot tell."""
     content_type: str = ""
     """Told from the content; empty where nobody looked."""
+
+
+def standing(before: Verdict | None, found: Findings) -> Findings:
+    """What counts after a scan: what was found in a content stays found until a scan calls the content clean.
+
+    Otherwise it would be served once a limit is lowered, or the scanner is switched off.
+    """
+    if before is None or before.outcome is not Outcome.INFECTED or found.outcome is not Outcome.UNSCANNABLE:
+        return found
+    name = before.detail.partition(_BEFORE)[0]
+    return replace(found, outcome=Outcome.INFECTED, detail=f"{name}{_BEFORE}{found.detail}")
 
 
 class Scanner(Protocol):

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from time import monotonic
 from uuid import UUID
 
 from server.files.blobs import Blobs, new_key
@@ -15,6 +16,8 @@ from storage.files.store import FilesStore
 _AT_ONCE = 4
 _REMEMBERED = 10_000
 """Objects whose caller has not come back for them."""
+_KEPT_SECONDS = 12 * 3600
+"""For how long one is kept for its caller: after a day, what belongs to nothing is swept."""
 
 
 class UploadEnded(Exception):
@@ -29,32 +32,55 @@ class Assembled:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """An object that is being assembled, or was."""
+
+    task: asyncio.Task[Assembled]
+    since: float
+    """In seconds, by the clock."""
+
+    def is_of_no_use(self, now: float) -> bool:
+        """Whether it failed, or may have been swept."""
+        if not self.task.done():
+            return False
+        return self.task.cancelled() or self.task.exception() is not None or now - self.since > _KEPT_SECONDS
+
+
 class Assembling:
     """Assembles each upload once in this process, whoever waits for it, also where nobody waits any more.
 
     That another server does the same is harmless: each writes an object of its own, and one of them is used.
     """
 
-    def __init__(self, store: FilesStore, blobs: Blobs, digests: Digests, new_id: Callable[[], UUID]) -> None:
+    def __init__(
+        self,
+        store: FilesStore,
+        blobs: Blobs,
+        digests: Digests,
+        new_id: Callable[[], UUID],
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._store = store
         self._blobs = blobs
         self._digests = digests
         self._new_id = new_id
         self._room = asyncio.Semaphore(_AT_ONCE)
-        self._tasks: OrderedDict[UUID, asyncio.Task[Assembled]] = OrderedDict()
+        self._clock = clock
+        self._begun: OrderedDict[UUID, _Begun] = OrderedDict()
 
     async def assemble(self, upload: Upload) -> Assembled:
         """The object of an upload that was received whole; raises BlobsUnavailable, BlobMissing, UploadEnded.
 
         It goes on where the caller is cancelled, and whoever calls next waits for the same.
         """
-        file_id = upload.file.id
-        task = self._tasks.get(file_id)
-        if task is None or (task.done() and (task.cancelled() or task.exception())):
-            task = self._tasks[file_id] = asyncio.create_task(self._assembled(upload))
-            if len(self._tasks) > _REMEMBERED:  # an object that nobody comes back for is swept
-                self._tasks.popitem(last=False)
-        return await asyncio.shield(task)
+        file_id, now = upload.file.id, self._clock()
+        begun = self._begun.get(file_id)
+        if begun is None or begun.is_of_no_use(now):
+            begun = self._begun[file_id] = _Begun(asyncio.create_task(self._assembled(upload)), now)
+            if len(self._begun) > _REMEMBERED:  # an object that nobody comes back for is swept
+                self._begun.popitem(last=False)
+        return await asyncio.shield(begun.task)
 
     def find_sha256(self, upload: Upload) -> str | None:
         """Of an upload that was received whole, where it is known without reading it."""
@@ -62,14 +88,15 @@ class Assembling:
 
     def forget(self, file_id: UUID) -> None:
         """The object is used, or its upload is gone."""
-        self._tasks.pop(file_id, None)
+        self._begun.pop(file_id, None)
         self._digests.keep(file_id, None)
 
     async def close(self) -> None:
-        for task in self._tasks.values():
+        tasks = [begun.task for begun in self._begun.values()]
+        for task in tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks.values())
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def _assembled(self, upload: Upload) -> Assembled:
         async with self._room:

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from server.files.rules.events import file_event
+from server.files.rules.receiving import check_given_up
 from server.files.service.answers import FILE
 from server.frame.batching import retry_on_contention
 from server.frame.editing import Edit, check_etag
@@ -41,11 +42,17 @@ def check_file_etag(file: File, etag: str) -> None:
 
 
 async def end_file(
-    tx: FilesTransaction, file_id: UUID, check: Callable[[File | None], File], now: datetime
+    tx: FilesTransaction,
+    file_id: UUID,
+    check: Callable[[File | None], File],
+    now: datetime,
+    *,
+    given_up_by: datetime | None = None,
 ) -> ListedFile:
     """Deletes a file that `check` allows to delete, and its bytes with the last file that has them.
 
-    Raises what `check` raises, and StoreContention where its upload was completed at the same time.
+    With `given_up_by`, only an upload that has not been continued beyond that time.
+    Raises what `check` raises, FileNotFound, and StoreContention where its upload was completed at the same time.
     """
     found = await tx.files.find(file_id)
     before = check(found.file if found else None)
@@ -53,6 +60,8 @@ async def end_file(
     file = check(await tx.files.lock(file_id))
     if found is None or file.sha256 != before.sha256:
         raise StoreContention
+    if given_up_by is not None:
+        check_given_up(await tx.uploads.lock(file_id), given_up_by)
     left_over = [*await tx.uploads.delete(file_id)]
     await tx.files.delete(file_id)
     if content is not None and await tx.contents.release(content):

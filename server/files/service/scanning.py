@@ -12,7 +12,7 @@ from server.files.blobs import BlobMissing, Blobs, BlobsUnavailable
 from server.files.errors import ScannerMissing, ScannerNotResponding
 from server.files.rules.access import check_may_see
 from server.files.rules.receiving import check_uploaded
-from server.files.scanning import Findings, Scanner, ScannerUnavailable
+from server.files.scanning import Findings, Scanner, ScannerUnavailable, standing
 from server.files.service.answers import REQUESTED, Requested
 from server.files.service.changing import resource, tell_owners
 from server.files.service.scans import SCAN, scan_job, tell_job
@@ -95,7 +95,7 @@ class Scanning:
         try:
             async with self._renewed(claim):
                 signatures = await self._scanner.signatures()
-                findings = await self._findings(self._scanner, claim.content)
+                findings = standing(claim.content.verdict, await self._findings(self._scanner, claim.content))
         except (ScannerUnavailable, BlobsUnavailable) as error:
             self._outage.record_failure(why=str(error) or type(error).__name__)
             await self._give_back(claim)

@@ -45,6 +45,12 @@ class Thumbnails:
         return found
 
     async def _made(self, content: Content, edge_pixels: int) -> Thumbnail | None:
+        try:
+            return await self._maker.make(lambda: self._read(content), edge_pixels)
+        except NoThumbnail:
+            return None
+
+    async def _read(self, content: Content) -> bytes:
         image = bytearray()
         try:
             async with aclosing(self._blobs.read(content.key, 0, content.size_bytes)) as parts:
@@ -52,10 +58,7 @@ class Thumbnails:
                     image += part
         except (BlobsUnavailable, BlobMissing) as error:
             raise StorageUnavailable from error
-        try:
-            return await self._maker.make(bytes(image), edge_pixels)
-        except NoThumbnail:
-            return None
+        return bytes(image)
 
     def _keep(self, place: tuple[str, int], found: Thumbnail | None) -> None:
         self._kept_bytes += _size(found) - (_size(self._kept.pop(place)) if place in self._kept else 0)

@@ -2,18 +2,19 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from typing import TypeAlias
 from uuid import UUID
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
-from server.files.blobs import Blobs, BlobsUnavailable
+from server.files.blobs import Blobs, BlobsUnavailable, is_ours
 from server.files.errors import FileNotFound, LegalHold
 from server.files.rules.access import check_not_held
 from server.files.service.changing import end_file, resource
 from server.frame.batching import retry_on_contention
-from storage.files.records import File, FileState
-from storage.files.store import FilesStore
+from storage.files.records import File, FileState, ListedFile
+from storage.files.store import FilesStore, FilesTransaction
 from storage.frame.records import NOBODY, ChangeContext
 
 EXPIRE, GIVE_UP = "files.expire", "files.give_up"
@@ -21,6 +22,8 @@ _AT_ONCE = 100
 _AGAIN = timedelta(minutes=1)
 ORPHANED_AFTER = timedelta(hours=24)
 """Objects are written before the transaction that they belong to commits: younger ones may still be needed."""
+
+_End: TypeAlias = Callable[[FilesTransaction, UUID], Awaitable[ListedFile]]
 
 
 class Sweeping:
@@ -59,7 +62,7 @@ class Sweeping:
             async with self._store.reading() as reading:
                 return await reading.files.list_expired(now, _AT_ONCE)
 
-        await self._end_all("file", EXPIRE, due, check)
+        await self._end_all("file", EXPIRE, due, lambda tx, file_id: end_file(tx, file_id, check, self._now()))
 
     async def give_up_uploads(self) -> None:
         """Deletes uploads that nobody continued in time, with what was received of them."""
@@ -74,30 +77,32 @@ class Sweeping:
             async with self._store.reading() as reading:
                 return await reading.uploads.list_expired(now, _AT_ONCE)
 
-        await self._end_all("upload", GIVE_UP, due, check)
+        async def end(tx: FilesTransaction, file_id: UUID) -> ListedFile:
+            return await end_file(tx, file_id, check, self._now(), given_up_by=now)
+
+        await self._end_all("upload", GIVE_UP, due, end)
 
     async def _end_all(
         self,
         kind: str,
         action: str,
         due: Callable[[], Awaitable[Sequence[UUID]]],
-        check: Callable[[File | None], File],
+        end: _End,
     ) -> None:
         deleted = 0
         while found := await due():
             before = deleted
             for file_id in found:
-                deleted += await self._end(file_id, action, check)
+                deleted += await self._end(file_id, action, end)
             if deleted == before:  # each of them was continued, held or deleted meanwhile
                 break
         self._report(kind, deleted, 0)
 
-    async def _end(self, file_id: UUID, action: str, check: Callable[[File | None], File]) -> bool:
+    async def _end(self, file_id: UUID, action: str, end: _End) -> bool:
         async def attempt() -> None:
-            now = self._now()
             async with self._store.transaction() as tx:
-                await end_file(tx, file_id, check, now)
-                await tx.audit.record([ChangeContext(NOBODY, action, now).entry(resource(file_id))])
+                await end(tx, file_id)
+                await tx.audit.record([ChangeContext(NOBODY, action, self._now()).entry(resource(file_id))])
 
         try:
             await retry_on_contention(attempt)
@@ -126,12 +131,15 @@ class Sweeping:
         self._report("object", deleted, failed)
 
     async def sweep_orphans(self) -> None:
-        """Deletes objects that belong to nothing: what a killed server wrote and never recorded."""
+        """Deletes objects that belong to nothing: what a killed server wrote and never recorded.
+
+        What else lies in the folder or the bucket, by a name that files gives to nothing, stays.
+        """
         deleted = failed = 0
         before = self._now() - ORPHANED_AFTER
         try:
             async for page in self._blobs.list():
-                old = [blob.key for blob in page if blob.change_time < before]
+                old = [blob.key for blob in page if blob.change_time < before and is_ours(blob.key)]
                 if not old:
                     continue
                 async with self._store.reading() as reading:

@@ -1,5 +1,6 @@
 """Thumbnails of images, made in processes that hostile content may break."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from server.files.thumbnails.work import MAX_IMAGE_BYTES, Ending, answer_of, request_of
@@ -33,14 +34,20 @@ class ThumbnailMaker:
     def __init__(self) -> None:
         self.processes = Processes("server.files.thumbnails")
 
-    async def make(self, content: bytes, edge_pixels: int) -> Thumbnail:
+    async def make(self, read: Callable[[], Awaitable[bytes]], edge_pixels: int) -> Thumbnail:
         """A thumbnail whose longer edge has no more pixels than these; an image is never enlarged.
 
-        The kind of the image is told by its content. Raises NoThumbnail, Overloaded.
+        The image is read once a process is free for it, so that few are in memory however many wait; its kind is told
+        by its content. Raises NoThumbnail, Overloaded, and what reading raises.
         """
-        if len(content) > MAX_IMAGE_BYTES:
-            raise NoThumbnail(Ending.TOO_LARGE)
-        ending, width, height, webp = answer_of(await self.processes.ask(request_of(content, edge_pixels)))
+
+        async def request() -> bytes:
+            content = await read()
+            if len(content) > MAX_IMAGE_BYTES:
+                raise NoThumbnail(Ending.TOO_LARGE)
+            return request_of(content, edge_pixels)
+
+        ending, width, height, webp = answer_of(await self.processes.ask_with(request))
         if ending is not Ending.MADE:
             raise NoThumbnail(ending)
         return Thumbnail(webp, width, height)

@@ -89,12 +89,17 @@ async def _begun(cursor: AsyncCursor[Any], new: Sequence[NewEvent], receive_time
 
 async def _claimed(cursor: AsyncCursor[Any], new: Sequence[NewEvent], sequence: int) -> Mapping[bytes, bytes]:
     """Claims the keys, and returns those that were known, with their digests."""
-    keys = _Keys([event.key for event in new])
-    await cursor.execute(_CLAIM, (sequence, keys, _Keys([event.digest for event in new])))
-    if cursor.rowcount == len(new):
-        return {}
-    await cursor.execute(_KNOWN, (keys, sequence))
-    return {bytes(key): bytes(digest) for key, digest in await cursor.fetchall()}
+    claimed, known = 0, dict[bytes, bytes]()
+    # Again where a key is neither claimed nor known: it was old, and deleted between the two statements.
+    while claimed + len(known) < len(new):
+        left = [event for event in new if event.key not in known] if known else new
+        keys = _Keys([event.key for event in left])
+        await cursor.execute(_CLAIM, (sequence, keys, _Keys([event.digest for event in left])))
+        claimed += cursor.rowcount
+        if claimed + len(known) < len(new):
+            await cursor.execute(_KNOWN, (keys, sequence))
+            known |= {bytes(key): bytes(digest) for key, digest in await cursor.fetchall()}
+    return known
 
 
 async def _recounted(cursor: AsyncCursor[Any], sequence: int, count: int, expected: int) -> None:
