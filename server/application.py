@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import Any, TypeVar
 
+import protovalidate
 import structlog
 import uuid_utils.compat
 from prometheus_client import CollectorRegistry
@@ -54,11 +55,13 @@ class Application:
         limits: CallLimits = CallLimits(),  # noqa: B008 - it is frozen
         passwords: Passwords | None = None,
         outbox: Outbox | None = None,
+        validator: protovalidate.Validator | None = None,
         now: Clock = now,
     ) -> None:
         """Raises SettingMissing, and ContractError.
 
-        `passwords` hashes by other parameters than those of every deployment, and `outbox` takes the mails.
+        `passwords` hashes by other parameters than those of every deployment, and `outbox` takes the mails. `validator`
+        keeps the rules of the contract that it has compiled; None makes one.
         """
         self.database = database
         self._issuer = settings.issuer
@@ -115,10 +118,14 @@ class Application:
             if names:
                 going_on |= dict.fromkeys((each.name for each in module.services), partial(self._serves_apart, names))
         self.health = Health([each.name for each in self.services], self._unready_reason, logger, going_on=going_on)
-        self._add_interceptors(settings, limits, logger)
+        self._add_interceptors(settings, limits, logger, validator or protovalidate.Validator())
 
     def _add_interceptors(
-        self, settings: Settings, limits: CallLimits, logger: structlog.typing.FilteringBoundLogger
+        self,
+        settings: Settings,
+        limits: CallLimits,
+        logger: structlog.typing.FilteringBoundLogger,
+        validator: protovalidate.Validator,
     ) -> None:
         """The interceptors around the calls."""
         contract = [service.descriptor for service in self.services]
@@ -138,6 +145,7 @@ class Application:
             self.registry,
             logger,
             limits,
+            validator,
             settings.trusted_proxies,
             customers=customers,
         )

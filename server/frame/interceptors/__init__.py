@@ -58,6 +58,7 @@ def chain(
     registry: CollectorRegistry,
     logger: structlog.typing.FilteringBoundLogger,
     limits: CallLimits,
+    validator: protovalidate.Validator,
     trusted_proxies: Sequence[Network] = (),
     customers: Collection[str] = (),
 ) -> Chain:
@@ -81,6 +82,6 @@ def chain(
         *([RateLimit(limits.rate, registry, exempt=exempt)] if limits.rate else []),
         Body(MAX_BODY_SECONDS, MAX_SILENCE_SECONDS, timeouts),  # inside of all that refuses without it
         # innermost: only who may call learns what is wrong with a body
-        Validation(protovalidate.Validator(), largest_bodies),
+        Validation(validator, largest_bodies),
     )
     return Chain(order)
