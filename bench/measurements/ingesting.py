@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeAlias
@@ -22,6 +23,7 @@ from bench.rounds import Side, rounds
 from bench.row import LIMIT, Row, row
 from bench.setting import Bench
 from bench.totals import TotalsMismatch
+from load.cpu import Meter, cpu_of
 from load.order_requests import Unexpected
 from storage.events.encoding import COLUMNS, copied, new_event
 from storage.events.records import MICROSECONDS, SentEvent
@@ -33,6 +35,9 @@ _CONNECTIONS = 32
 """Of the usual stack: as many batches as ours has in flight on its streams."""
 _LEAST_RATE, _LEAST_OF_COPY, _LEAST_OF_USUAL = 50_000, 0.4, 8
 
+_REAPED_SECONDS = 0.3
+"""Until PostgreSQL counts what a connection took that has just ended."""
+
 Send: TypeAlias = Callable[[Sequence[SentEvent]], Awaitable[float]]
 """Sends events, and returns how many seconds that took, without what was made and encoded before."""
 
@@ -40,6 +45,17 @@ _BARE = """
     CREATE TABLE public.bare (LIKE events.events INCLUDING ALL) PARTITION BY RANGE (time);
     CREATE TABLE public.bare_all PARTITION OF public.bare DEFAULT
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Events that were sent in one round."""
+
+    rate: float
+    """A second."""
+    server_cpu: float
+    """Of one event, in microseconds, as the next one."""
+    postgres_cpu: float
 
 
 async def ingesting(bench: Bench) -> list[Row]:
@@ -54,29 +70,59 @@ async def ingesting(bench: Bench) -> list[Row]:
         with usual(usual_url, "orm", issuer.public_key) as stack:
             bearer = f"Bearer {issuer.token(uuid4(), ['events.write'])}"
             post = partial(_posted, stack.address, bearer)
-            ours = Side("Backroom", _timed(partial(_streamed, backroom), numbers, count))
-            bare = Side("a bare COPY of as many rows", _timed(partial(_copied, url), numbers, count))
-            other = Side("FastAPI and INSERT ... ON CONFLICT", _timed(post, numbers, count // _USUAL_SHARE))
+            cpu, of_usual = cpu_of(server.pid), cpu_of(stack.pid)
+            ours = Side("Backroom", _timed(bench, partial(_streamed, backroom), numbers, count, cpu))
+            bare = Side("a bare COPY of as many rows", _timed(bench, partial(_copied, url), numbers, count))
+            less = count // _USUAL_SHARE
+            other = Side("FastAPI and INSERT ... ON CONFLICT", _timed(bench, post, numbers, less, of_usual))
             await rounds(bench, ours, bare, other)
     _check(url, "events.events", len(ours.figures) * count + _BATCH)
-    _check(usual_url, "public.ingested_events", len(other.figures) * (count // _USUAL_SHARE))
+    _check(usual_url, "public.ingested_events", len(other.figures) * less)
+    return _rows(ours, bare, other)
+
+
+def _rows(ours: Side[Sent], bare: Side[Sent], other: Side[Sent]) -> list[Row]:
     measured = f"StreamEvents, {_STREAMS} streams, batches of {_BATCH}"
+    costs = partial(row, goal=None, lower_is_better=True)
+    of_postgres, of_both = f"{measured}: PostgreSQL's CPU of an event", f"{measured}: CPU of server and PostgreSQL"
     return [
-        row(measured, "events/s", [(each, _LEAST_RATE) for each in ours.figures], against=LIMIT, goal=1),
-        row(measured, "events/s", _pairs(ours, bare), against=bare.name, goal=_LEAST_OF_COPY),
-        row(measured, "events/s", _pairs(ours, other), against=other.name, goal=_LEAST_OF_USUAL),
+        row(measured, "events/s", [(each.rate, _LEAST_RATE) for each in ours.figures], against=LIMIT, goal=1),
+        row(measured, "events/s", _pairs(ours, bare, _rate), against=bare.name, goal=_LEAST_OF_COPY),
+        row(measured, "events/s", _pairs(ours, other, _rate), against=other.name, goal=_LEAST_OF_USUAL),
+        costs(of_postgres, "us", _pairs(ours, bare, _postgres_cpu), against=bare.name),
+        costs(of_both, "us", _pairs(ours, bare, _whole_cpu), against=bare.name),
+        costs(of_both, "us", _pairs(ours, other, _whole_cpu), against=other.name),
     ]
 
 
-def _pairs(ours: Side[float], peer: Side[float]) -> Sequence[tuple[float, float]]:
-    return list(zip(ours.figures, peer.figures, strict=True))
+def _pairs(ours: Side[Sent], peer: Side[Sent], figure: Callable[[Sent], float]) -> Sequence[tuple[float, float]]:
+    return [(figure(one), figure(another)) for one, another in zip(ours.figures, peer.figures, strict=True)]
 
 
-def _timed(send: Send, numbers: "itertools.count[int]", count: int) -> Callable[[], Awaitable[float]]:
-    """Events a second."""
+def _rate(sent: Sent) -> float:
+    return sent.rate
 
-    async def measure() -> float:
-        return count / await send(_events(numbers, count))
+
+def _postgres_cpu(sent: Sent) -> float:
+    return sent.postgres_cpu
+
+
+def _whole_cpu(sent: Sent) -> float:
+    return sent.postgres_cpu + sent.server_cpu
+
+
+def _timed(
+    bench: Bench, send: Send, numbers: "itertools.count[int]", count: int, server: Meter = lambda: 0.0
+) -> Callable[[], Awaitable[Sent]]:
+    async def measure() -> Sent:
+        events = _events(numbers, count)
+        await bench.rest()
+        before = server(), bench.postgres.cpu()
+        seconds = await send(events)
+        of_server = server() - before[0]
+        await asyncio.sleep(_REAPED_SECONDS)
+        of_postgres = bench.postgres.cpu() - before[1]
+        return Sent(count / seconds, of_server / count * 1e6, of_postgres / count * 1e6)
 
     return measure
 

@@ -12,7 +12,7 @@ from struct import Struct
 
 import orjson
 
-from storage.events.records import MICROSECONDS, NewEvent, SentEvent
+from storage.events.records import MICROSECONDS, NEW, NewEvent, SentEvent
 
 COLUMNS = ("sequence", "time", "receive_time", "source", "type", "id", "subject", "data", "attributes")
 
@@ -20,12 +20,25 @@ _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 _NULL = b"\xff\xff\xff\xff"
 _HEAD = Struct("!hiq").pack
+_KEY_ROW = Struct("!hi16si16siq").pack
 _TIMES = Struct("!iqiq").pack
 _LENGTH = Struct("!i").pack
 _TIME = Struct("!q").pack
 _POSTGRES_EPOCH = 946_684_800 * MICROSECONDS
 """2000-01-01, from which PostgreSQL counts."""
 _HASH_BYTES = 16
+_HASH = blake2b(digest_size=_HASH_BYTES)
+"""Of nothing; a copy of it costs half of a new one."""
+
+
+class _Lengths(dict[int, bytes]):
+    """The length of each field as it is written; the usual ones are there."""
+
+    def __missing__(self, length: int) -> bytes:
+        return _LENGTH(length)
+
+
+_LENGTHS = _Lengths({length: _LENGTH(length) for length in range(2_048)})
 
 
 def new_event(sent: SentEvent, receive_time: int) -> NewEvent:
@@ -38,26 +51,24 @@ def new_event(sent: SentEvent, receive_time: int) -> NewEvent:
     id_bytes, subject_bytes, data_bytes = event_id.encode(), subject.encode(), data.encode()
     parts = (
         origin,
-        _LENGTH(len(id_bytes)),
+        _LENGTHS[len(id_bytes)],
         id_bytes,
-        _LENGTH(len(subject_bytes)),
+        _LENGTHS[len(subject_bytes)],
         subject_bytes,
-        _LENGTH(len(data_bytes)) if data_bytes else _NULL,
+        _LENGTHS[len(data_bytes)] if data_bytes else _NULL,
         data_bytes,
         _attributes(attributes) if attributes else _NULL,
     )
     content = b"".join(parts)
+    key, digest = _HASH.copy(), _HASH.copy()
+    key.update(known_as + id_bytes)
     if time is None:
-        digest, time = blake2b(content, digest_size=_HASH_BYTES).digest(), receive_time
+        time = receive_time
     else:
-        digest = blake2b(_TIME(time) + content, digest_size=_HASH_BYTES).digest()
-    return NewEvent(
-        blake2b(known_as + id_bytes, digest_size=_HASH_BYTES).digest(),
-        digest,
-        kind,
-        time,
-        _TIMES(8, time - _POSTGRES_EPOCH, 8, receive_time - _POSTGRES_EPOCH) + content,
-    )
+        digest.update(_TIME(time))
+    digest.update(content)
+    row = _TIMES(8, time - _POSTGRES_EPOCH, 8, receive_time - _POSTGRES_EPOCH) + content
+    return NEW(NewEvent, (key.digest(), digest.digest(), kind, time, row))
 
 
 def copied(rows: Iterable[bytes], first_sequence: int) -> bytes:
@@ -67,6 +78,12 @@ def copied(rows: Iterable[bytes], first_sequence: int) -> bytes:
         parts += (_HEAD(len(COLUMNS), 8, sequence), row)
     parts.append(_TRAILER)
     return b"".join(parts)
+
+
+def copied_keys(new: Iterable[NewEvent], batch: int) -> bytes:
+    """What COPY is given to claim the keys of new events, in the order of the keys, for a batch."""
+    rows = [_KEY_ROW(3, _HASH_BYTES, event[0], _HASH_BYTES, event[1], 8, batch) for event in sorted(new)]
+    return b"".join((_SIGNATURE, *rows, _TRAILER))
 
 
 def refused_id(sent: SentEvent) -> bytes:

@@ -18,6 +18,7 @@ from server.frame.wire import EnumNames, id_text, require, timestamp
 from storage.events.records import (
     MALFORMED_TIME,
     MICROSECONDS,
+    NEW,
     STORED,
     Event,
     EventFilter,
@@ -45,14 +46,17 @@ def sent_events(request: pb.IngestEventsRequest | pb.StreamEventsRequest) -> Seq
     """Raises FieldInvalid where there are none or too many; what is wrong with one of them is for its verdict."""
     _check_count(len(request.events))
     return [
-        SentEvent(
-            event.id,
-            event.source,
-            event.type,
-            event.subject,
-            _time(event),
-            event.data,
-            dict(event.attributes) if event.attributes else _NONE,
+        NEW(
+            SentEvent,
+            (
+                event.id,
+                event.source,
+                event.type,
+                event.subject,
+                _time(event),
+                event.data,
+                dict(attributes) if (attributes := event.attributes) else _NONE,
+            ),
         )
         for event in request.events
     ]

@@ -22,6 +22,8 @@ MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024
 """Of all events that wait in one process to be stored."""
 _TRANSACTIONS = 3
 """At the same time: while one waits for its commit, PostgreSQL and this process go on with another."""
+_BATCHES_OF_KNOWN = -10
+"""So many transactions of new events alone, behind one that had others, until the next one is taken for such."""
 _WAIT_SECONDS = 5.0
 """How long a stream is kept waiting for room."""
 
@@ -45,6 +47,8 @@ class Ingesting:
         self._partitions = partitions
         self._now = now
         self._room = Room(most_in_flight)
+        self._batches_of_new = 0
+        """How many there were one after the other; negative while new ones have yet to show that they are the rule."""
         self._lanes = [
             _Lane(
                 Batcher(
@@ -89,13 +93,17 @@ class Ingesting:
             await self._partitions.ensure(event.time for event in events)
         try:
             async with self._store.transaction() as tx:
-                verdicts = await tx.ingest.store(events, self._now()) if events else ()
+                verdicts: Sequence[Verdict] = ()
+                if events:
+                    verdicts = await tx.ingest.store(events, self._now(), probably_new=self._batches_of_new > 0)
                 await tx.refused_events.keep([each for batch in batches for each in batch.refused])
-                if any(verdict is not STORED for verdict in verdicts):
+                all_new = verdicts.count(STORED) == len(verdicts)
+                if not all_new:
                     await tx.wait_for_standby()  # for what is answered by what others have stored
         except StoreContention:
             self._partitions.forget()
             raise
+        self._batches_of_new = self._batches_of_new + 1 if all_new else _BATCHES_OF_KNOWN
         following = iter(verdicts)
         return [batch.answered(list(islice(following, len(batch.events)))) for batch in batches]
 
