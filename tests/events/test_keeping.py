@@ -69,7 +69,7 @@ async def test_days_are_dropped_by_the_retention(database: Database) -> None:
 async def test_a_subjects_events_of_one_moment_are_deleted_some_at_a_time(database: Database) -> None:
     """However many happened at one time, as where times are dates: no transaction takes longer than others."""
     await store(database, *(sent(str(each), subject="jane") for each in range(25)), sent("other", subject="jan"))
-    deleted = []
+    deleted: list[int] = []
     while not deleted or deleted[-1]:
         async with database.store(EVENTS).transaction() as tx:
             deleted.append(await tx.stored_events.delete_subject("jane", 10))
