@@ -17,8 +17,8 @@ from storage.store import FRAME
 NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)
 
 
-def sent(event_id: str, *, data: str = "", at: datetime = NOW) -> NewEvent:
-    return new_event(SentEvent(event_id, "/shop", "order.placed", "", micros(at), data, {}), micros(NOW))
+def sent(event_id: str, *, data: str = "", at: datetime = NOW, subject: str = "") -> NewEvent:
+    return new_event(SentEvent(event_id, "/shop", "order.placed", subject, micros(at), data, {}), micros(NOW))
 
 
 def partitions(database: Database, *, now: datetime = NOW, retention_days: int = 30) -> Partitions:
@@ -64,6 +64,17 @@ async def test_days_are_dropped_by_the_retention(database: Database) -> None:
     assert await scalar(database, "SELECT count(*) FROM events.events") == 2
     assert await partitions(database).drop_old() == 0
     assert await partitions(database, now=NOW + timedelta(days=60)).drop_old() == 2
+
+
+async def test_a_subjects_events_of_one_moment_are_deleted_some_at_a_time(database: Database) -> None:
+    """However many happened at one time, as where times are dates: no transaction takes longer than others."""
+    await store(database, *(sent(str(each), subject="jane") for each in range(25)), sent("other", subject="jan"))
+    deleted: list[int] = []
+    while not deleted or deleted[-1]:
+        async with database.store(EVENTS).transaction() as tx:
+            deleted.append(await tx.stored_events.delete_subject("jane", 10))
+    assert deleted == [10, 10, 5, 0]
+    assert await scalar(database, "SELECT count(*) FROM events.events") == 1
 
 
 async def test_a_key_that_is_swept_just_then_is_claimed_anew(database: Database) -> None:

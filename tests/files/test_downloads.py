@@ -14,6 +14,7 @@ from PIL import Image
 
 from backroom.files.v1 import file_service_pb2 as pb
 from backroom.files.v1 import files_pb2
+from backroom.identity.v1 import access_service_pb2 as access_pb
 from server.files.http import downloads
 from server.files.http.downloads import disposition, served_type
 from server.files.http.ranges import ByteRange, Unsatisfiable, byte_range
@@ -134,6 +135,18 @@ async def test_a_link_is_short_lived_and_ours(database: Database) -> None:
         assert (await http.get(other)).status_code == 200
         await deleted(api, file.file_id)
         assert (await http.get(other)).status_code == 404
+
+
+async def test_a_link_ends_with_the_account_that_made_it(
+    server: Running, customer: Api, http: httpx.AsyncClient
+) -> None:
+    """Whoever is gone has left no way to files behind; another account's link to the same file goes on."""
+    file, admin = await served(server, customer, drawn("PNG")), await server.sign_in("admin")
+    own = [await path_of(customer, file), await path_of(customer, file, thumbnail_pixels=32)]
+    others = await path_of(admin, file)
+    request = access_pb.DisableAccountRequest(request_id=fresh(), account_id=str(customer.account_id))
+    await admin.access.DisableAccount(request)
+    assert [(await http.get(path)).status_code for path in (*own, others)] == [401, 401, 200]
 
 
 async def test_what_is_not_scanned_is_not_served_by_a_link_that_was_made_before(

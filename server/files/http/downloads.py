@@ -73,7 +73,7 @@ class Downloads:
         if request.method == "OPTIONS":  # what a browser asks of another origin's page was answered before
             return Response(status_code=204, headers={"allow": "GET, HEAD, OPTIONS"})
         link = self._links.download(request.path_params["link"], self._now())
-        listed, content = await self._files.served_to_anyone(link.file_id)
+        listed, content = await self._files.served_by_link(link)
         if link.thumbnail_pixels:
             return await self._thumbnail(request, link, content)
         return await self._file(request, listed, content)

@@ -11,6 +11,7 @@ from server.files.rules.links import DownloadLink
 from server.files.rules.receiving import Quotas, check_uploaded
 from server.files.service.answers import DOWNLOAD_LINK, USAGE
 from server.files.service.changing import change_once, check_file_etag, end_file, resource, store_and_tell
+from server.files.service.lending import account_behind
 from server.frame.caller import Caller, PermissionsOf
 from server.frame.change_log import ChangeLog
 from server.frame.errors import AccountDeleted
@@ -102,13 +103,13 @@ class Files:
             listed = await _seen(reading, caller, file_id)
             return listed, await self._served(reading, listed.file)
 
-    async def served_to_anyone(self, file_id: UUID) -> tuple[ListedFile, Content]:
-        """The same for whoever was given a link; raises FileNotFound, FileNotServed."""
-        async with self._store.reading() as reading:
-            listed = await reading.files.find(file_id)
-            if listed is None:
-                raise FileNotFound
-            return listed, await self._served(reading, listed.file)
+    async def served_by_link(self, link: DownloadLink) -> tuple[ListedFile, Content]:
+        """The same for whoever has a link, as long as the account that made it may see the file.
+
+        Raises TokenInvalid, FileNotFound, FileNotServed.
+        """
+        maker = await account_behind(self._permissions_of, link.account_id)
+        return await self.served(maker, link.file_id)
 
     async def _served(self, reading: FilesReading, file: File) -> Content:
         content = await reading.contents.find(file.sha256) if file.sha256 else None

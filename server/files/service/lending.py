@@ -12,6 +12,14 @@ from storage.files.store import FilesStore, FilesTransaction
 from storage.frame.records import ChangeContext
 
 
+async def account_behind(permissions_of: PermissionsOf, account_id: UUID) -> Caller:
+    """Whose rights a link lends, as they are now; raises TokenInvalid where that account may use files no longer."""
+    permissions = await permissions_of(account_id)
+    if permissions is None or access.UPLOAD not in permissions:
+        raise TokenInvalid
+    return Caller(account_id, permissions)
+
+
 class UploadLinks:
     """Lets others upload for an account, by its rights as they are then."""
 
@@ -29,8 +37,6 @@ class UploadLinks:
 
     async def lender(self, account_id: UUID) -> Caller:
         """The account that a link is of; raises TokenInvalid where that may upload no longer."""
-        permissions = await self._permissions_of(account_id)
-        if permissions is None or access.UPLOAD not in permissions:
-            raise TokenInvalid
+        account = await account_behind(self._permissions_of, account_id)
         # Nothing but to upload: what else the account may do is not lent.
-        return Caller(account_id, permissions & {access.UPLOAD, "files.large_quota"})
+        return Caller(account_id, account.permissions & {access.UPLOAD, "files.large_quota"})

@@ -30,17 +30,20 @@ COLUMNS = tuple(
 """JSON as it was sent."""
 _TIME = DateTime(timezone=True)
 
-_BOUNDARY = select(events.c.time).where(events.c.subject == bindparam("subject"), events.c.subject != "")
-_BOUNDARY = _BOUNDARY.order_by(events.c.time).offset(bindparam("most", type_=BigInteger) - 1).limit(1)
+_ORDER = (events.c.time, events.c.sequence)
+_BOUNDARY = select(*_ORDER).where(events.c.subject == bindparam("subject"), events.c.subject != "")
+_BOUNDARY = _BOUNDARY.order_by(*_ORDER).offset(bindparam("most", type_=BigInteger) - 1).limit(1)
 _DELETE_SUBJECT = text("""
     WITH deleted AS (
-        DELETE FROM events.events WHERE subject = :subject AND subject <> '' AND time <= :until RETURNING type, time
+        DELETE FROM events.events
+        WHERE subject = :subject AND subject <> '' AND time <= :until AND (time, sequence) <= (:until, :last)
+        RETURNING type, time
     ), touched AS (
         INSERT INTO events.touched (type, minute)
         SELECT DISTINCT type, date_trunc('minute', time, 'UTC') FROM deleted
     )
     SELECT count(*) FROM deleted
-""").bindparams(bindparam("until", type_=_TIME))
+""").bindparams(bindparam("until", type_=_TIME), bindparam("last", type_=BigInteger))
 
 _LAST = datetime.max.replace(tzinfo=UTC)
 _EVENTS = Records(Event)
@@ -84,14 +87,14 @@ class EventRepository(EventReader, Repository):
     """Stored events."""
 
     async def delete_subject(self, subject: str, limit: int) -> int:
-        """Deletes a subject's first events, about so many, and returns how many those were; 0 where there are none.
+        """Deletes up to so many of a subject's events, the first first, and returns how many those were.
 
         Of what is deleted, the minutes are touched, so that it is counted no longer.
         """
         values = {"subject": subject, "most": limit}
-        until = (await self._connection.execute(_BOUNDARY, values)).scalar()
-        last = {"subject": subject, "until": until or _LAST}
-        return int((await self._connection.execute(_DELETE_SUBJECT, last)).scalar_one())
+        until, last = (await self._connection.execute(_BOUNDARY, values)).first() or (_LAST, 0)
+        values = {"subject": subject, "until": until, "last": last}
+        return int((await self._connection.execute(_DELETE_SUBJECT, values)).scalar_one())
 
 
 class KeyRepository(Repository):
