@@ -17,16 +17,15 @@ class Caller:
     """The session, or the key of a service, that its token was issued for."""
     account: str = field(init=False, repr=False, compare=False)
     """The account's id as text, which each call needs."""
+    signed_in: bool = field(init=False, repr=False, compare=False)
+    """Whether it is an account; each call asks several times."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "account", str(self.account_id))
+        object.__setattr__(self, "signed_in", self.account_id != NOBODY)
 
     def may(self, permission: str) -> bool:
         return permission in self.permissions
-
-    @property
-    def signed_in(self) -> bool:
-        return self.account_id != NOBODY
 
 
 PermissionsOf = Callable[[UUID], Awaitable[frozenset[str] | None]]

@@ -21,7 +21,8 @@ class Timeouts:
 
     def within(self, seconds: float) -> "_Timeout":
         """Raises TimeoutError where its block takes longer, as asyncio.timeout does; the block is a task's."""
-        loop, timeout = asyncio.get_running_loop(), _Timeout()
+        loop = asyncio.get_running_loop()
+        timeout = _Timeout(loop)
         if seconds < _EXACT_SECONDS:
             timeout.timer = loop.call_later(max(0.0, seconds), timeout.end)
             return timeout
@@ -48,8 +49,8 @@ class _Timeout:
 
     __slots__ = ("_cancelling", "_ended", "_task", "timer", "together")
 
-    def __init__(self) -> None:
-        task = asyncio.current_task()
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        task = asyncio.current_task(loop)
         assert task is not None  # noqa: S101 - a call runs in a task
         self._task = task
         self._cancelling = task.cancelling()
