@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.files.blobs import PART_BYTES, Blob, BlobMissing, Blobs, BlobsUnavailable
+from server.files.blobs import PART_BYTES, Blob, BlobMissing, Blobs, BlobsUnavailable, folder
 from server.files.blobs.configured import blobs_of
 from server.files.blobs.folder import FolderBlobs
 from server.files.settings import FilesSettings
@@ -63,6 +64,40 @@ async def test_what_is_written_is_read_whole_and_in_ranges(blobs: Blobs, size: i
     assert [(blob.key, blob.size_bytes) for blob in found.values()] == [("objects/0a/one", size)]
     age = datetime.now(UTC) - found["objects/0a/one"].change_time
     assert timedelta(minutes=-1) < age < timedelta(minutes=5)
+
+
+@pytest.mark.parametrize("way", ["open", "read"])
+async def test_a_file_that_is_opened_for_nobody_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Whoever asked for it was cancelled while it was opened."""
+    blobs, opened, going_on = FolderBlobs(tmp_path), list[int](), threading.Event()
+    await blobs.write("objects/00/a", parts_of(b"content"))
+
+    def slowly(path: Path) -> int:
+        opened.append(os.open(path, os.O_RDONLY))
+        assert going_on.wait(60)
+        return opened[0]
+
+    monkeypatch.setattr(folder, "_open", slowly)
+
+    async def ask() -> None:
+        if way == "read":
+            await anext(blobs.read("objects/00/a", 0, 7))
+        else:
+            await blobs.open("objects/00/a").__aenter__()
+
+    asking = asyncio.create_task(ask())
+    while not opened:  # noqa: ASYNC110 - nobody announces it
+        await asyncio.sleep(0.01)
+    asking.cancel()
+    await asyncio.sleep(0)
+    going_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(opened[0])
+    await blobs.close()
 
 
 async def test_objects_are_joined_in_their_order(blobs: Blobs) -> None:

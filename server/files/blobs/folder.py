@@ -76,7 +76,7 @@ class FolderBlobs:
             raise
 
     async def read(self, key: str, offset: int, length: int) -> AsyncGenerator[bytes, None]:
-        file = await self._run(_open, self._root / key)
+        file = await self._opened(key)
         following: asyncio.Task[list[bytes]] | None = None
         try:
             following = asyncio.create_task(self._run(_read, file, offset, length))
@@ -96,7 +96,7 @@ class FolderBlobs:
 
     @asynccontextmanager
     async def open(self, key: str) -> AsyncIterator[int | None]:
-        file = await self._run(_open, self._root / key)
+        file = await self._opened(key)
         try:
             yield file
         finally:
@@ -115,6 +115,17 @@ class FolderBlobs:
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _opened(self, key: str) -> int:
+        """A descriptor that the caller has to close; none is left open where the caller is cancelled meanwhile."""
+        opened = list[int]()
+        try:
+            await self._run(lambda: opened.append(_open(self._root / key)))
+        except asyncio.CancelledError:
+            for file in opened:
+                os.close(file)
+            raise
+        return opened[0]
 
     async def _run(self, work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
         """As `in_thread`; raises BlobsUnavailable."""
