@@ -34,11 +34,7 @@ Role = Annotated[list[str] | None, typer.Option("--role", help="A role to grant;
 
 def main() -> None:
     os.umask(0o077)  # what a command writes is nobody else's to read, whichever library writes it
-    # What its core has to say reaches us as errors; its own lines on the screen would only repeat them.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    # Its fork handlers can crash a child process that is started, before that becomes another program.
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-    os.environ.setdefault("GRPC_SSL_CIPHER_SUITES", CIPHER_SUITES)
+    configure_grpc()
     try:
         _require_docstrings()
         app()
@@ -54,6 +50,15 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         print(f"backroom: {disk_problem(error) or f'{where}{error.strerror or error}'}", file=sys.stderr)
         sys.exit(1)
+
+
+def configure_grpc() -> None:
+    """Sets what gRPC's core reads of the environment; to be called before it is imported."""
+    # What its core has to say reaches us as errors; its own lines on the screen would only repeat them.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # Its fork handlers can crash a child process that is started, before that becomes another program.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+    os.environ.setdefault("GRPC_SSL_CIPHER_SUITES", CIPHER_SUITES)
 
 
 @app.callback()
