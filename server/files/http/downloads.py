@@ -95,7 +95,9 @@ class Downloads:
             url = await self._files.storage_url(content, _LINK_SECONDS)
             if url is not None:
                 return RedirectResponse(url, 307, {"cache-control": "no-store"})
-        wanted = request.headers.get("range", "") if request.headers.get("if-range", etag) == etag else ""
+        # RFC 9110, 14.2: a range is defined for GET alone.
+        ranged = request.method == "GET" and request.headers.get("if-range", etag) == etag
+        wanted = request.headers.get("range", "") if ranged else ""
         try:
             part = byte_range(wanted, content.size_bytes)
         except Unsatisfiable:
