@@ -9,14 +9,13 @@ from typing import Any
 
 import grpc
 import pytest
-import structlog
 
 from server.process.connections import ConnectionLimits
 from storage.database import Database
 from tests.attacks.further import FURTHER
 from tests.attacks.measure import Cost, Probe, reset_peak, resident, settled
 from tests.attacks.table import ATTACKS, BYTES, Attack
-from tests.fixtures.applications import application_of
+from tests.fixtures.applications import QUIET, application_of
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.postgres import migrated
 from tests.fixtures.processes import ServerProcess, serving
@@ -69,8 +68,7 @@ class Servers:
 
     def __init__(self, database_url: str, database: Database) -> None:
         self._url = database_url
-        logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
-        self._application = application_of(database, logger)
+        self._application = application_of(database, QUIET)
         self._probe = Probe()
         self._running = AsyncExitStack()
         self._attacked: Attacked | None = None

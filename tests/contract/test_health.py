@@ -7,7 +7,6 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-import structlog
 from grpc_health.v1 import health_pb2
 
 from server.process.server import Server
@@ -15,7 +14,7 @@ from server.settings import Address
 from storage.database import Database
 from tests.contract.methods import SERVICES
 from tests.contract.probes import checked, watched
-from tests.fixtures.applications import application_of
+from tests.fixtures.applications import QUIET, application_of
 from tests.fixtures.http import plain_client
 from tests.fixtures.servers import Running
 
@@ -33,9 +32,8 @@ async def get(running: Running, path: str) -> httpx.Response:
 @pytest.fixture
 async def server_of_its_own(database: Database) -> AsyncIterator[Running]:
     """A server for this test alone, which can be made to drain."""
-    logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    application = application_of(database, logger)
-    running = Server(application, Address("127.0.0.1:0"), Address("127.0.0.1:0"), logger)
+    application = application_of(database, QUIET)
+    running = Server(application, Address("127.0.0.1:0"), Address("127.0.0.1:0"), QUIET)
     await running.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{running.grpc_port}") as channel:
         yield Running(application, running, database, channel)

@@ -12,8 +12,8 @@ from backroom.events.v1 import webhook_mapping_service_pb2 as pb
 from server.frame.jobs import Worker
 from storage.database import Database
 from tests.events.sending import stored
+from tests.fixtures.applications import QUIET
 from tests.fixtures.servers import Api, Running, quick_passwords, refusal, running
-from tests.process.servers import QUIET
 from tests.webhooks.http import Post, sent
 from tests.webhooks.senders import SOURCES, github, standard
 

@@ -12,7 +12,6 @@ import sys
 from typing import Any
 from uuid import UUID
 
-import structlog
 import uvloop
 
 from server.articles.service import publishing
@@ -20,7 +19,7 @@ from server.articles.service.publishing import Publishing
 from server.frame.jobs import Worker
 from storage.database import Database
 from tests.faults.dying_worker import die
-from tests.fixtures.applications import application_of
+from tests.fixtures.applications import QUIET, application_of
 from tests.fixtures.keys import MASTER_KEYS
 
 
@@ -47,10 +46,9 @@ def die_at(point: str) -> None:
 
 async def main(database_url: str, point: str) -> None:
     die_at(point)
-    logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
     database = Database(database_url, audit_key=MASTER_KEYS.audit_key)
-    application = application_of(database, logger)
-    Worker(database_url, application.tasks, logger, application.registry).start()
+    application = application_of(database, QUIET)
+    Worker(database_url, application.tasks, QUIET, application.registry).start()
     await asyncio.Event().wait()
 
 

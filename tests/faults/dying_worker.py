@@ -13,7 +13,6 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn
 
-import structlog
 import uvloop
 
 from server.commerce.providers import sandbox
@@ -24,7 +23,7 @@ from server.frame.errors import Refusal
 from server.frame.jobs import Worker
 from server.frame.personal_data import DeclaredPersonalData, Erasure
 from storage.database import Database
-from tests.fixtures.applications import application_of, paying_by
+from tests.fixtures.applications import QUIET, application_of, paying_by
 from tests.fixtures.keys import MASTER_KEYS
 
 STEPS = ("authorize", "capture", "void", "refund")
@@ -95,10 +94,9 @@ async def main(database_url: str, sandbox_url: str, key: str, point: str) -> Non
         die_when_stored(int(point.removeprefix("stored ")))
     if point.startswith("erased "):
         die_when_erased(int(point.removeprefix("erased ")))
-    logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
     database = Database(database_url, audit_key=MASTER_KEYS.audit_key)
-    application = application_of(database, logger, **paying_by(sandbox_url, key))
-    Worker(database_url, application.tasks, logger, application.registry).start()
+    application = application_of(database, QUIET, **paying_by(sandbox_url, key))
+    Worker(database_url, application.tasks, QUIET, application.registry).start()
     await asyncio.Event().wait()
 
 

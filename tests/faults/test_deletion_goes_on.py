@@ -5,13 +5,13 @@ import os
 import signal
 
 import pytest
-import structlog
 from prometheus_client import CollectorRegistry
 
 from backroom.identity.v1 import profiles_pb2
 from server.frame.jobs import Worker
 from storage.database import Database
 from tests.commerce.goods import cancelled, placed, stocked
+from tests.fixtures.applications import QUIET
 from tests.fixtures.forking import forked
 from tests.fixtures.servers import quick_passwords, running
 from tests.fixtures.trading import eventually
@@ -19,7 +19,6 @@ from tests.identity.ending import deleted, deletion_of, due_at_once, found_anywh
 from tests.identity.people import kept
 from tests.invariants import assert_whole
 
-QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
 DONE = profiles_pb2.AccountDeletion.STATE_DONE
 
 

@@ -12,10 +12,9 @@ from storage.database import Database
 from tests.faults.load import Book, crowd, goods, until
 from tests.faults.replication import DATABASE, pair
 from tests.faults.test_log_while_away import Process, served
-from tests.fixtures.applications import application_of
+from tests.fixtures.applications import QUIET, application_of
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Api, sign_in
-from tests.process.servers import QUIET
 
 MAX_LINES = 6
 """Above INFO, of one server and one fault."""

@@ -14,11 +14,10 @@ import grpc
 from storage.database import Database
 from tests.faults.load import goods, until
 from tests.faults.rolling import CHANNELS, Fleet, Tally, calling, channel_to
-from tests.fixtures.applications import application_of
+from tests.fixtures.applications import QUIET, application_of
 from tests.fixtures.processes import ServerProcess, serving
 from tests.fixtures.servers import Api, sign_in
 from tests.invariants import assert_kept
-from tests.process.servers import QUIET
 from tests.process.test_workers import workers_of
 
 CALLS_PER_SECOND = 200.0

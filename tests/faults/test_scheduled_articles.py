@@ -6,7 +6,6 @@ import signal
 
 import psycopg
 import pytest
-import structlog
 from prometheus_client import CollectorRegistry
 
 from backroom.articles.v1 import article_service_pb2 as pb
@@ -15,12 +14,11 @@ from server.frame.jobs import Worker
 from server.frame.wire import timestamp
 from storage.database import Database
 from tests.articles.calling import ahead, changed, fresh, listed, made, published
+from tests.fixtures.applications import QUIET
 from tests.fixtures.forking import forked
 from tests.fixtures.servers import Api, Running, quick_passwords, running
 from tests.fixtures.trading import eventually
 from tests.invariants import assert_whole
-
-QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
 
 
 async def scheduled(author: Api, **later: float) -> list[str]:

@@ -5,20 +5,18 @@ import time
 from uuid import uuid4
 
 import pytest
-import structlog
 from prometheus_client import CollectorRegistry
 
 from server.frame.jobs import Worker
 from storage.database import Database
 from tests.commerce.books import run
-from tests.fixtures.applications import application_of
+from tests.fixtures.applications import QUIET, application_of
 from tests.fixtures.processes import serving
 from tests.invariants import assert_whole
 from tests.webhooks.http import Post, sent
 from tests.webhooks.kept import kept, published
 from tests.webhooks.senders import SETTING, standard
 
-QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
 SLOWED = """
     CREATE FUNCTION slowed() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(5); RETURN NEW; END';
     CREATE TRIGGER slowed BEFORE UPDATE ON frame.inbox FOR EACH ROW EXECUTE FUNCTION slowed()

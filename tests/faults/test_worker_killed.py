@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import pytest
-import structlog
 from prometheus_client import CollectorRegistry
 
 from backroom.commerce.v1 import payment_service_pb2
@@ -15,7 +14,7 @@ from server.frame.jobs import Worker
 from storage.database import Database
 from storage.store import FRAME
 from tests.commerce.goods import cancelled, placed, stock_of, stocked
-from tests.fixtures.applications import paying_by
+from tests.fixtures.applications import QUIET, paying_by
 from tests.fixtures.forking import forked
 from tests.fixtures.sandbox import Sandbox
 from tests.fixtures.servers import running
@@ -25,7 +24,6 @@ from tests.invariants import assert_whole
 PAYING = ("before authorize", "after authorize", "stored 1", "before capture", "after capture", "stored 2")
 REFUNDING = ("before refund", "after refund", "stored 1")
 LETTING_GO = ("before void", "after void", "stored 1")
-QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
 
 
 @pytest.fixture

@@ -15,12 +15,11 @@ from server.process.server import BindError, Server
 from server.process.start import reasons_not_to_start
 from server.settings import Address, settings_of
 from storage.database import Database
-from tests.fixtures.applications import application_of
+from tests.fixtures.applications import QUIET, application_of
 from tests.fixtures.processes import serving
 from tests.flags.keeping import add, change
 from tests.flags.values import flag
 from tests.flags.wire import Flagd
-from tests.process.servers import QUIET
 
 _SETTINGS: dict[str, Any] = {
     "BACKROOM_FLAGS_OPEN_TO": "127.0.0.0/8",

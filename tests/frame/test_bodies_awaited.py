@@ -8,12 +8,11 @@ from typing import Any
 
 import grpc
 import pytest
-import structlog
 
 from load.cpu import cpu_of
 from storage.database import Database
 from tests.contract.probes import checked
-from tests.fixtures.applications import application_of
+from tests.fixtures.applications import QUIET, application_of
 from tests.fixtures.processes import serving
 from tests.fixtures.servers import sign_in
 from tests.frame.bodies import BODIES, Body
@@ -73,8 +72,7 @@ async def probed(channel: grpc.aio.Channel, pid: int) -> AsyncIterator[list[floa
 @pytest.mark.slow
 async def test_no_body_blocks_the_server_or_exhausts_its_memory(database_url: str, database: Database) -> None:
     """A megabyte of each, all at once over one connection: each is refused, and probes are answered meanwhile."""
-    logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    application = application_of(database, logger)
+    application = application_of(database, QUIET)
     options = (("grpc.use_local_subchannel_pool", 1),)
     async with (
         serving(database_url) as server,

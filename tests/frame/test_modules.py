@@ -6,18 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from server.modules import MODULES, manifest
 from storage.database import Database
 from storage.schema import METADATA, SCHEMAS
 from tests.contract.methods import SERVICES
 from tests.contract.proto_comments import module_of
-from tests.fixtures.applications import application_of
+from tests.fixtures.applications import QUIET, application_of
 from tests.import_laws import expanded
 
 ROOT = Path(__file__).resolve().parents[2]
-QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
 
 
 def folders(pattern: str) -> set[str]:

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import grpc
-import structlog
 import uuid_utils.compat
 from sqlalchemy import text
 
@@ -18,7 +17,7 @@ from server.settings import Address
 from storage.database import Database
 from storage.identity.records import Account, AccountKind
 from storage.store import FRAME
-from tests.fixtures.applications import application_of
+from tests.fixtures.applications import QUIET, application_of
 from tests.fixtures.mailboxes import token_for
 from tests.fixtures.servers import Api, Running, quick_passwords, refused
 
@@ -149,9 +148,8 @@ async def deleted(database: Database, account_id: UUID | None) -> None:
 @asynccontextmanager
 async def running(database: Database, clock: Clock) -> AsyncIterator[Running]:
     """A real server that uses this clock."""
-    logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    application = application_of(database, logger, passwords=quick_passwords(), now=clock)
-    server = Server(application, Address("127.0.0.1:0"), Address("127.0.0.1:0"), logger)
+    application = application_of(database, QUIET, passwords=quick_passwords(), now=clock)
+    server = Server(application, Address("127.0.0.1:0"), Address("127.0.0.1:0"), QUIET)
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
         yield Running(application, server, database, channel)

@@ -1,13 +1,12 @@
 """A master key that does not open the keys of a database."""
 
 import pytest
-import structlog
 
 from server.frame.sealing import MasterKeys
 from server.identity.credentials.keys import MasterKeyWrong
 from storage.database import Database
 from storage.identity.store import IDENTITY
-from tests.fixtures.applications import application_of
+from tests.fixtures.applications import QUIET, application_of
 from tests.fixtures.servers import Running
 
 OTHER = MasterKeys([bytes(range(32, 64))])
@@ -18,8 +17,7 @@ async def test_with_another_master_key_nothing_is_prepared_and_nothing_is_ready(
 ) -> None:
     """Readiness names the wrong setting, and no key is added to the existing ones."""
     await server.application.identity.keys.load()
-    logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    application = application_of(database, logger, master_keys=OTHER)
+    application = application_of(database, QUIET, master_keys=OTHER)
     await application.health.poll()
     assert application.health.reason == "BACKROOM_MASTER_KEY does not open the keys of this database"
     with pytest.raises(MasterKeyWrong):

@@ -5,16 +5,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import grpc
-import structlog
 
 from server.application import Application
 from server.process.server import Server
 from server.settings import Address
 from storage.database import Database
-from tests.fixtures.applications import application_of
+from tests.fixtures.applications import QUIET, application_of
 from tests.fixtures.servers import Api, sign_in
-
-QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
 
 
 @dataclass

@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-import structlog
 from prometheus_client import CollectorRegistry
 
 import migrations
@@ -18,11 +17,10 @@ from storage.database import Database
 from storage.examination import examine
 from storage.pooler import Pooler
 from storage.url import parameters
+from tests.fixtures.applications import QUIET
 
 WITHIN = 60.0
 """In seconds; a silent host may take its whole timeout at each connection."""
-
-QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from storage.identity.records import Account
 from tests.contract.probes import watched
 from tests.contract.stand_ins import get_me
 from tests.faults.load import Book, crowd, goods, until
-from tests.fixtures.applications import application_of
+from tests.fixtures.applications import QUIET, application_of
 from tests.fixtures.processes import serving
 from tests.fixtures.servers import sign_in
 from tests.invariants import assert_kept, count_orders
-from tests.process.servers import QUIET, opened
+from tests.process.servers import opened
 
 ENOUGH = 20.0
 """In seconds: less than the 30 that calls under way have, more than a stop without any takes."""

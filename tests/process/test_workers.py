@@ -24,14 +24,13 @@ from tests.cli.test_serve import read, signed_in_by
 from tests.contract.scrape import Scrape
 from tests.contract.stand_ins import get_me
 from tests.faults.load import Book, crowd, goods, until
-from tests.fixtures.applications import application_of
+from tests.fixtures.applications import QUIET, application_of
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.processes import ServerProcess, serving
 from tests.fixtures.servers import Api, sign_in
 from tests.fixtures.trading import eventually
 from tests.invariants import assert_kept, count_orders
 from tests.process.commands import BACKROOM, backroom, backroom_here, bare_environment
-from tests.process.servers import QUIET
 
 pytestmark = pytest.mark.slow
 

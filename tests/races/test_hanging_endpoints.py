@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import structlog
 from prometheus_client import CollectorRegistry
 
 from server.frame.jobs import Worker
@@ -15,6 +14,7 @@ from server.webhooks.service import Purging, Sealing
 from storage.database import Database
 from storage.webhooks.records import DeliveryState
 from storage.webhooks.store import WEBHOOKS
+from tests.fixtures.applications import QUIET
 from tests.fixtures.trading import eventually
 from tests.webhooks.outgoing import SEALS, Outbox, listening, outbox_on, subscriber
 
@@ -55,12 +55,11 @@ async def black_hole() -> AsyncIterator[BlackHole]:
 @asynccontextmanager
 async def working(outbox: Outbox, database_url: str, hole: BlackHole) -> AsyncIterator[None]:
     """A worker runs the outbox's jobs, until the black hole is closed at the end of the block."""
-    logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
     purging = Purging(outbox.database.store(WEBHOOKS), outbox.now)
     tasks = outbox_tasks(
         outbox.relay(), outbox.turns, outbox.deliveries, purging, Sealing(outbox.database.store(WEBHOOKS), SEALS)
     )
-    worker = Worker(database_url, tasks, logger, CollectorRegistry())
+    worker = Worker(database_url, tasks, QUIET, CollectorRegistry())
     worker.start()
     try:
         yield

@@ -16,8 +16,8 @@ from storage.frame.records import ReceivedEvent
 from storage.frame.repository import EventRepository
 from storage.store import FRAME
 from storage.webhooks.store import WEBHOOKS
+from tests.fixtures.applications import QUIET
 from tests.fixtures.servers import Running
-from tests.process.servers import QUIET
 from tests.webhooks.http import Post, sent
 from tests.webhooks.kept import kept, published
 from tests.webhooks.senders import NOW, github, standard

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 
 import grpc
 import psycopg
-import structlog
 
 from backroom.events.v1 import event_service_pb2 as pb
 from backroom.events.v1 import events_pb2
 from storage.database import Database
 from tests.events.calling import SOURCE, shown
 from tests.events.proving.checker import Book
-from tests.fixtures.applications import application_of
+from tests.fixtures.applications import QUIET, application_of
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.processes import ServerProcess, serving
 from tests.fixtures.servers import Api, sign_in
@@ -120,14 +119,13 @@ async def send_and_kill(url: str, count: int, kills: int, *, seed: int, program:
 
 @asynccontextmanager
 async def _served(url: str, program: str) -> AsyncIterator[tuple[ServerProcess, Api]]:
-    logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
     database = Database(url, audit_key=MASTER_KEYS.audit_key, pool_size=1)
     try:
         async with (
             serving(url, program=program) as server,
             grpc.aio.insecure_channel(server.address) as channel,
         ):
-            api = await sign_in(application_of(database, logger), channel, ["service"])
+            api = await sign_in(application_of(database, QUIET), channel, ["service"])
             yield server, api
     finally:
         await database.close()
