@@ -14,6 +14,7 @@ from storage.url import sibling
 from tests.faults.cluster import Cluster
 from tests.faults.replication import template
 from tests.faults.succession import Succession
+from tests.fixtures.processes import Pair
 from tests.fixtures.servers import Running
 
 
@@ -39,6 +40,12 @@ def postgres(cluster: Cluster) -> str:
 async def server(own_server: Running) -> Running:
     """A server for one test: a fault in one affects no other test, and the shared one uses another cluster."""
     return own_server
+
+
+@pytest.fixture
+async def pair(own_pair: Pair) -> Pair:
+    """Two servers for one test: the shared ones would use this cluster, and tests elsewhere would lose them with it."""
+    return own_pair
 
 
 @pytest.fixture(scope="session")
