@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from server.process.ciphers import CIPHER_SUITES
 from server.process.failure import Failure, Interrupted
+from server.process.grpc_environment import configure_grpc
 from server.settings import SettingsError
 
 app = typer.Typer(name="backroom", invoke_without_command=True, pretty_exceptions_enable=False)
@@ -50,15 +50,6 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         print(f"backroom: {disk_problem(error) or f'{where}{error.strerror or error}'}", file=sys.stderr)
         sys.exit(1)
-
-
-def configure_grpc() -> None:
-    """Sets what gRPC's core reads of the environment; to be called before it is imported."""
-    # What its core has to say reaches us as errors; its own lines on the screen would only repeat them.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    # Its fork handlers can crash a child process that is started, before that becomes another program.
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-    os.environ.setdefault("GRPC_SSL_CIPHER_SUITES", CIPHER_SUITES)
 
 
 @app.callback()

@@ -8,7 +8,7 @@ from threading import Lock
 import grpc
 import structlog
 
-from server.process.ciphers import CIPHER_SUITES
+from server.process.grpc_environment import CIPHER_SUITES
 
 _Stamp = tuple[tuple[int, int, int], ...]
 
