@@ -35,6 +35,7 @@ TRADED = {Kind.ORDER, Kind.CANCEL, Kind.ADJUST, Kind.PAYMENT}
 _OPEN = """
     SELECT EXISTS (SELECT FROM procrastinate_jobs WHERE status IN ('todo', 'doing') AND NOT args ? 'timestamp')
         OR EXISTS (SELECT FROM commerce.payments WHERE state IN ('pending', 'authorized'))
+        OR EXISTS (SELECT FROM webhooks.deliveries WHERE state = 'pending')
 """
 WITHIN_SECONDS = 180.0
 """However slow the machine, by then a crowd has traded, or all webhooks are delivered and all payments taken."""
@@ -67,7 +68,7 @@ class Books:
         return [ask.answer for ask in self.book.acknowledged(Kind.ORDER) if ask.answer not in touched]
 
     def at_rest(self) -> bool:
-        """Whether no job is left, other than those that run every second or so, and no payment is open."""
+        """Whether no job is left but those that run every second or so, no payment is open, and no delivery waits."""
         with psycopg.connect(self.url) as connection:
             return connection.execute(_OPEN).fetchone() == (False,)
 
@@ -106,8 +107,9 @@ async def trade(left: Books, door: AsyncBackroom) -> None:
     assert await comes_true(left.traded, WITHIN_SECONDS)
     await crowd.leave(WITHIN_SECONDS)
     end = now() + WITHIN_SECONDS
-    # In this order: what a job does after the books were read would be missing there.
-    while not (left.at_rest() and (await asyncio.to_thread(left.verdict)).kept):
+    # In this order: what a job does after the books were read would be missing there, and a delivery that waited while
+    # they were read, which they allow, is made by now.
+    while not (left.at_rest() and (await asyncio.to_thread(left.verdict)).kept and left.at_rest()):
         assert now() < end, await asyncio.to_thread(left.verdict)
         await asyncio.sleep(0.2)
     await left.watcher.stop()
