@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import random
 import signal
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -13,12 +15,15 @@ from backroom.articles.v1.articles_pb2 import Article
 from server.frame.jobs import Worker
 from server.frame.wire import timestamp
 from storage.database import Database
-from tests.articles.calling import ahead, changed, fresh, listed, made, published
+from tests.articles.calling import ahead, changed, fresh, listed, made, published, schedule
 from tests.fixtures.applications import QUIET
 from tests.fixtures.forking import forked
 from tests.fixtures.servers import Api, Running, quick_passwords, running
 from tests.fixtures.trading import eventually
 from tests.invariants import assert_whole
+
+WITHIN_SECONDS = 5.0
+"""After its time, an article is read by then."""
 
 
 async def scheduled(author: Api, **later: float) -> list[str]:
@@ -89,3 +94,29 @@ async def test_two_workers_publish_what_comes_due_once(database: Database, datab
         await published(author, title="Approved by hand")
         for worker in workers:
             await worker.stop()
+
+
+@pytest.mark.proof
+async def test_what_is_scheduled_is_read_within_seconds_of_its_time(database: Database, database_url: str) -> None:
+    """60 articles over half a minute, and two workers; none is read before its time."""
+    async with running(database, jobs_on=database_url, passwords=quick_passwords()) as server:
+        author = await server.sign_in("staff")
+        due: dict[str, datetime] = {}
+        for _ in range(60):
+            article, moment = await made(author), ahead(seconds=random.uniform(10, 40))  # noqa: S311 - not a secret
+            await schedule(author, article.article_id, at=moment)
+            due[article.article_id] = moment
+        worker = Worker(database_url, server.application.tasks, QUIET, CollectorRegistry())
+        worker.start()
+        late: dict[str, float] = {}
+        end = ahead(seconds=100)
+        while late.keys() != due.keys():
+            read = {each.article_id for each in await listed(author)}
+            now = datetime.now(UTC)
+            assert now < end
+            assert read <= {each for each, moment in due.items() if moment < now}
+            late |= {each: (now - due[each]).total_seconds() for each in read - late.keys()}
+            await asyncio.sleep(0.05)
+        await worker.stop()
+    assert max(late.values()) < WITHIN_SECONDS
+    await assert_whole(database)
