@@ -21,6 +21,7 @@ def build(shared: Shared, settings: FilesSettings) -> Module:
     """Imports what it is made of here: a process that does not serve files has neither its code nor its contract."""
     from backroom.files.v1 import file_service_pb2, file_service_pb2_grpc
     from server.files.blobs.configured import blobs_of
+    from server.files.blobs.owner import Owner
     from server.files.blobs.reported import ReportedBlobs
     from server.files.http import http_routes
     from server.files.jobs import tasks
@@ -31,7 +32,7 @@ def build(shared: Shared, settings: FilesSettings) -> Module:
     from storage.files.store import FILES
 
     store, now = shared.database.store(FILES), shared.now
-    blobs = ReportedBlobs(blobs_of(settings, shared.deployment), shared.logger)
+    blobs = ReportedBlobs(blobs_of(settings, shared.deployment), Owner(shared.deployment.issuer), shared.logger)
     uploads, receiving, closing = _receiving(shared, settings, blobs)
     files, scanning, maker = _files(shared, settings, blobs), _scanning(shared, settings, blobs), ThumbnailMaker()
     sweeping = Sweeping(store, blobs, now, shared.logger, shared.registry)

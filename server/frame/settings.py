@@ -9,6 +9,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
+from server.frame.addresses import LOCAL_ISSUER
+
 Value = TypeVar("Value")
 
 
@@ -89,6 +91,8 @@ class Deployment:
     embedded: bool
     """Whether the database is the embedded one, in the data folder."""
     data_dir: Path
+    issuer: str = LOCAL_ISSUER
+    """The URL of the environment, which distinguishes it from others."""
 
 
 @dataclass(frozen=True, slots=True)

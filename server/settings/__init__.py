@@ -52,7 +52,7 @@ class Settings(DatabaseSettings, ProcessSettings, EdgeSettings, CallingSettings)
     @property
     def deployment(self) -> Deployment:
         """What a module may have to know in addition to its own."""
-        return Deployment(self.environment == "production", self.embedded, self.data_dir)
+        return Deployment(self.environment == "production", self.embedded, self.data_dir, self.issuer)
 
     @property
     def reflects(self) -> bool:

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from backroom.files.v1 import file_service_pb2 as pb
 from backroom.files.v1 import files_pb2
+from server.files.blobs import owner
 from server.files.blobs.folder import FolderBlobs
 from server.files.scanning import Findings, ScannerUnavailable
 from server.files.service import Scanning, Sweeping
@@ -165,8 +166,8 @@ class Behind:
         return self.registry.get_sample_value("backroom_files_swept_total", labels) or 0.0
 
     async def objects(self) -> Sequence[str]:
-        """The keys of all objects in the folder."""
-        return sorted([blob.key async for page in self.blobs.list() for blob in page])
+        """The keys of all objects in the folder, but for the one that says whose it is."""
+        return sorted([blob.key async for page in self.blobs.list() for blob in page if blob.key != owner.KEY])
 
 
 async def clean(server: Running, api: Api, content: bytes, name: str = "a.bin", **rest: Any) -> files_pb2.File:

@@ -3,19 +3,22 @@
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
-from server.files.blobs import PART_BYTES, Blob, BlobMissing, Blobs, BlobsUnavailable, folder
+from server.files.blobs import PART_BYTES, Blob, BlobMissing, Blobs, BlobsUnavailable, folder, owner
 from server.files.blobs.configured import blobs_of
 from server.files.blobs.folder import FolderBlobs
+from server.files.blobs.owner import Owner
+from server.files.blobs.reported import ReportedBlobs
 from server.files.settings import FilesSettings
 from server.frame.settings import Deployment
 from tests.files.calling import content_of
+from tests.fixtures.applications import QUIET
 from tests.fixtures.s3 import ACCESS_KEY, S3, SECRET_KEY
 
 _MIB = 1024 * 1024
@@ -250,3 +253,55 @@ async def test_s3_that_does_not_answer_or_refuses_is_unavailable(s3: S3) -> None
         assert not any(secret in str(raised.value) for secret in (ACCESS_KEY, SECRET_KEY, "another"))
         with pytest.raises(BlobsUnavailable):
             await anext(aiter(blobs.list()))
+
+
+async def test_another_environment_reads_a_storage_and_changes_nothing_there(blobs: Blobs) -> None:
+    """It may have a copy of the database, and would delete what that does not know; it is told whose the storage is."""
+    await production(blobs).write("objects/0a/one", parts_of(b"one"))
+    for change in (
+        staging(blobs).write("objects/0b/two", parts_of(b"two")),
+        staging(blobs).join("objects/0b/two", ["objects/0a/one"]),
+        staging(blobs).delete(["objects/0a/one"]),
+    ):
+        with pytest.raises(BlobsUnavailable, match=r"belongs to https://shop\.example\.com.* BACKROOM_FILES_STORAGE"):
+            await change
+    assert await read(staging(blobs), "objects/0a/one", 0, 3) == b"one"
+    assert {*await listed(staging(blobs))} == {"objects/0a/one", owner.KEY}
+
+
+async def test_a_storage_is_handed_over_by_deleting_who_owns_it(blobs: Blobs) -> None:
+    """The one who had it learns of it, within a minute where it runs."""
+    await production(blobs).write("objects/0a/one", parts_of(b"one"))
+    await blobs.delete([owner.KEY])
+    await staging(blobs).delete(["objects/0a/one"])
+    with pytest.raises(BlobsUnavailable, match=r"belongs to https://staging\.example\.com"):
+        await production(blobs).delete([])
+    assert {*await listed(blobs)} == {owner.KEY}
+
+
+async def test_who_owns_a_storage_is_asked_again_after_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not for each object."""
+    asked = list[str]()
+
+    class Counted(FolderBlobs):
+        def read(self, key: str, offset: int, length: int) -> AsyncGenerator[bytes, None]:
+            asked.append(key)
+            return super().read(key, offset, length)
+
+    storage = production(Counted(tmp_path))
+    for _ in range(3):
+        await storage.delete([])
+    assert len(asked) == 2, "once before it was claimed, and once behind it"
+    monkeypatch.setattr(owner, "_CHECKED_SECONDS", 0.0)
+    await storage.delete([])
+    assert len(asked) == 3
+
+
+def production(storage: Blobs) -> Blobs:
+    return ReportedBlobs(storage, Owner("https://shop.example.com"), QUIET)
+
+
+def staging(storage: Blobs) -> Blobs:
+    return ReportedBlobs(storage, Owner("https://staging.example.com"), QUIET)

@@ -1,4 +1,4 @@
-"""A storage whose outages are in the log."""
+"""A storage whose outages are in the log, and which belongs to one environment."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
@@ -6,14 +6,19 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 import structlog
 
 from server.files.blobs import Blob, Blobs, BlobsUnavailable
+from server.files.blobs.owner import Owner
 from server.frame.outages import Outage
 
 
 class ReportedBlobs:
-    """Says that the storage does not respond, and why, once when that begins, and once when it has passed."""
+    """Says that the storage does not respond, and why, once when that begins, and once when it has passed.
 
-    def __init__(self, blobs: Blobs, logger: structlog.typing.FilteringBoundLogger) -> None:
+    One of another environment is read, and takes no change.
+    """
+
+    def __init__(self, blobs: Blobs, owner: Owner, logger: structlog.typing.FilteringBoundLogger) -> None:
         self._blobs = blobs
+        self._owner = owner
         self._outage = Outage(logger, "storage_unavailable", "storage_available")
 
     @property
@@ -22,10 +27,12 @@ class ReportedBlobs:
 
     async def write(self, key: str, content: AsyncIterator[bytes]) -> int:
         with self._reported():
+            await self._owner.check(self._blobs)
             return await self._blobs.write(key, content)
 
     async def join(self, key: str, parts: Sequence[str]) -> int:
         with self._reported():
+            await self._owner.check(self._blobs)
             return await self._blobs.join(key, parts)
 
     async def read(self, key: str, offset: int, length: int) -> AsyncGenerator[bytes, None]:
@@ -42,6 +49,7 @@ class ReportedBlobs:
 
     async def delete(self, keys: Sequence[str]) -> None:
         with self._reported():
+            await self._owner.check(self._blobs)
             await self._blobs.delete(keys)
 
     async def list(self) -> AsyncIterator[Sequence[Blob]]:
