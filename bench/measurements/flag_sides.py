@@ -52,11 +52,10 @@ async def our_flags(bench: Bench, name: str, flags: int) -> AsyncIterator[Evalua
         await _import(server, configuration(flags))
         asked = _in_turn(people(flags, _PEOPLE), _request)
         flagd, main = server.further_grpc[_FLAGD_ADDRESS], server.address
-        opened = [Connections(Server(at, server.api_key, sign_in_address=main), CONNECTIONS) for at in (flagd, main)]
-        for each in opened:
-            await each.open()
-        yield Evaluator(server.pid, *(_evaluating(each.method(RESOLVE_BOOLEAN), asked) for each in opened))
-        for each in opened:
+        # Opened by the first call: the server ends what is idle while the other systems start.
+        ways = [Connections(Server(at, server.api_key, sign_in_address=main), CONNECTIONS) for at in (flagd, main)]
+        yield Evaluator(server.pid, *(_evaluating(each.method(RESOLVE_BOOLEAN), asked) for each in ways))
+        for each in ways:
             await each.close()
 
 
