@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _POLL_SECONDS = 0.02
 _STOP_SECONDS = 30.0
@@ -76,7 +77,7 @@ def _tail(log: Path) -> str:
     return log.read_text(errors="replace")[-4000:]
 
 
-def serving_line(log: Path) -> Mapping[str, int]:
+def serving_line(log: Path) -> Mapping[str, Any]:
     """The line that a server, ours or a peer, logs once it serves; empty until then."""
     for text in log.read_text().splitlines(keepends=True):
         line = json.loads(text) if text.startswith("{") and text.endswith("}\n") else {}

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,8 @@ class Backroom:
     api_key: str = field(repr=False)
     """Of a service account with the role admin."""
     log: Path
+    further_grpc: Mapping[str, str] = field(default_factory=dict)
+    """Addresses by their settings' names."""
 
 
 class Bench:
@@ -112,7 +114,8 @@ class Bench:
         with running(command, env=settings, ready=serving_line) as process:
             line = serving_line(process.log)
             grpc, http = (f"127.0.0.1:{line[port]}" for port in ("grpc_port", "http_port"))
-            yield Backroom(grpc, http, process.pid, key, process.log)
+            further = {name: f"127.0.0.1:{port}" for name, port in line.get("further_grpc_ports", {}).items()}
+            yield Backroom(grpc, http, process.pid, key, process.log, further)
 
     async def _service_key(self, database_url: str) -> str:
         """The key of a new account, created in the database as `backroom admin create-service-account` does."""

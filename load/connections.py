@@ -31,6 +31,8 @@ class Server:
     """None means in plain text; otherwise it must offer h2 by ALPN."""
     server_name: str | None = None
     """The name that the server's certificate must bear, where it is not the one in the address."""
+    sign_in_address: str | None = None
+    """host:port of the identity service, where that is not answered at the address."""
 
 
 class Connections:
@@ -83,7 +85,7 @@ class Connections:
             await slot.take(opened, _good_until(self._token))
 
     async def _sign_in(self) -> Token:
-        connection = await self._opened(())
+        connection = await self._opened((), self._server.sign_in_address)
         try:
             request = ExchangeKeyRequest(key=self._server.key).SerializeToString()
             answer = await connection.method(_EXCHANGE_KEY)(request)
@@ -91,9 +93,10 @@ class Connections:
             await connection.close()
         return token_of(ExchangeKeyResponse.FromString(answer))
 
-    async def _opened(self, metadata: tuple[tuple[str, str], ...]) -> Connection:
+    async def _opened(self, metadata: tuple[tuple[str, str], ...], address: str | None = None) -> Connection:
         server = self._server
-        return await Connection.open(server.address, tls=server.tls, server_name=server.server_name, metadata=metadata)
+        address = address or server.address
+        return await Connection.open(address, tls=server.tls, server_name=server.server_name, metadata=metadata)
 
 
 class _Slot:

@@ -16,7 +16,7 @@ from server.frame.contract import AccessRule, largest_bodies_of, rules_of
 from server.frame.databases_apart import DatabasesApart
 from server.frame.health import READ_ONLY, UNCONFIRMED, Health
 from server.frame.interceptors import CallLimits, InFlight, chain
-from server.frame.module import AlreadyLogged, Clock, Manifest, Shared, now
+from server.frame.module import AlreadyLogged, Clock, Manifest, Service, Shared, now
 from server.frame.personal_data import DeclaredPersonalData, PersonalData
 from server.frame.retention import retention_tasks
 from server.frame.sealing import MasterKeys
@@ -107,6 +107,10 @@ class Application:
         asking = {name: partial(self._apart_problem, own) for name, own in database.apart.items()}
         self._apart = DatabasesApart(asking, settings.all_databases_apart, logger)
         self.services = [service for module in self._modules for service in module.services]
+        self.services_at = {
+            port.setting: self._named(port.services) for name in settings.modules for port in manifests[name].own_ports
+        }
+        """What is answered at modules' own ports, by the settings of their addresses."""
         self.tasks = [
             *(task for module in self._modules for task in module.tasks),
             *retention_tasks(database.store(FRAME), now),
@@ -119,6 +123,10 @@ class Application:
                 going_on |= dict.fromkeys((each.name for each in module.services), partial(self._serves_apart, names))
         self.health = Health([each.name for each in self.services], self._unready_reason, logger, going_on=going_on)
         self._add_interceptors(settings, limits, logger, validator or protovalidate.Validator())
+
+    def _named(self, names: Sequence[str]) -> Sequence[Service]:
+        by_name = {service.name: service for service in self.services}
+        return [by_name[name] for name in names]
 
     def _add_interceptors(
         self,

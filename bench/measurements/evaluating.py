@@ -18,15 +18,19 @@ async def evaluating(bench: Bench) -> list[Row]:
         usual_flags(bench, "evaluating_usual", _FEW) as usual,
         echoed_flags(_FEW) as echo,
     ):
+        assert ours.evaluate_at_main_port is not None  # noqa: S101 - every server of ours has it
         few = calling(bench, "Backroom", ours.evaluate, ours.pid)
+        main = calling(bench, "Backroom's main port", ours.evaluate_at_main_port, ours.pid)
         many = calling(bench, f"Backroom with {_MANY:,} flags", ours_many.evaluate, ours_many.pid)
         stack = calling(bench, "the usual stack, with flagd's library in its process", usual.evaluate, usual.pid)
         bare = calling(bench, "the bare gRPC echo", echo.evaluate, echo.pid)
-        await rounds(bench, few, many, stack, bare)
-    return _rows(few, many, stack, bare)
+        await rounds(bench, few, main, many, stack, bare)
+    return _rows(few, main, many, stack, bare)
 
 
-def _rows(few: Side[Sample], many: Side[Sample], usual: Side[Sample], echo: Side[Sample]) -> list[Row]:
+def _rows(
+    few: Side[Sample], main: Side[Sample], many: Side[Sample], usual: Side[Sample], echo: Side[Sample]
+) -> list[Row]:
     with_many = f"{_MEASURED}, {_MANY:,} flags"
     with_few = f"{_FEW} flags"
     return [
@@ -40,6 +44,7 @@ def _rows(few: Side[Sample], many: Side[Sample], usual: Side[Sample], echo: Side
             goal=1 / 1.1,
             lower_is_better=True,
         ),
+        row(_MEASURED, "calls/s", pairs(few, main, rate), against=main.name, goal=None),
         row(with_many, "calls/s", pairs(many, few, rate), against=with_few, goal=None),
-        *cpu_rows(_MEASURED, few, usual, echo),
+        *cpu_rows(_MEASURED, few, main, usual, echo),
     ]

@@ -22,12 +22,13 @@ from bench.peers.serving import usual
 from bench.peers.usual.issuing import TokenIssuer
 from bench.setting import Backroom, Bench
 from flagd.evaluation.v1.evaluation_service_pb2 import ResolveBooleanRequest, ResolveBooleanResponse
-from load.connections import Connections, Server
+from load.connections import Connections, Server, Unary
 from load.http2 import Connection
 from load.loops import Call
 from load.order_requests import Unexpected
 
 RESOLVE_BOOLEAN = "/flagd.evaluation.v1.Service/ResolveBoolean"
+_FLAGD_ADDRESS = "BACKROOM_FLAGD_ADDRESS"
 _PEOPLE = 10_000
 """So many are evaluated for, again and again: each flag that there is has its turn."""
 _PIECE = 200_000
@@ -40,24 +41,31 @@ class Evaluator:
 
     pid: int
     evaluate: Call
+    evaluate_at_main_port: Call | None = None
+    """Beside all other services, where it has a port for flags alone."""
 
 
 @asynccontextmanager
 async def our_flags(bench: Bench, name: str, flags: int) -> AsyncIterator[Evaluator]:
-    """Backroom with so many flags, on a server and a database of its own."""
-    async with bench.backroom(bench.database(name)) as server:
+    """Backroom with so many flags, on a server and a database of its own, asked at flagd's port as its clients do."""
+    async with bench.backroom(bench.database(name), **{_FLAGD_ADDRESS: "127.0.0.1:0"}) as server:
         await _import(server, configuration(flags))
-        connections = Connections(Server(server.address, server.api_key), CONNECTIONS)
-        await connections.open()
-        resolve, asked = connections.method(RESOLVE_BOOLEAN), _in_turn(people(flags, _PEOPLE), _request)
+        asked = _in_turn(people(flags, _PEOPLE), _request)
+        flagd, main = server.further_grpc[_FLAGD_ADDRESS], server.address
+        # Opened by the first call: the server ends what is idle while the other systems start.
+        ways = [Connections(Server(at, server.api_key, sign_in_address=main), CONNECTIONS) for at in (flagd, main)]
+        yield Evaluator(server.pid, *(_evaluating(each.method(RESOLVE_BOOLEAN), asked) for each in ways))
+        for each in ways:
+            await each.close()
 
-        async def evaluate(caller: int) -> None:
-            request, person = asked()
-            answer = ResolveBooleanResponse.FromString(await resolve(caller, request))
-            expect(person, answer.value, answer.variant)
 
-        yield Evaluator(server.pid, evaluate)
-        await connections.close()
+def _evaluating(resolve: Unary, asked: Callable[[], tuple[bytes, Person]]) -> Call:
+    async def evaluate(caller: int) -> None:
+        request, person = asked()
+        answer = ResolveBooleanResponse.FromString(await resolve(caller, request))
+        expect(person, answer.value, answer.variant)
+
+    return evaluate
 
 
 @asynccontextmanager

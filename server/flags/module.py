@@ -6,7 +6,7 @@ from server.flags.permissions import PERMISSIONS
 from server.flags.rules.events import EVENT_TYPES, EXPOSED
 from server.flags.settings import FlagsSettings
 from server.frame.jobs import Task
-from server.frame.module import Manifest, Module, Service, Shared
+from server.frame.module import Manifest, Module, OwnPort, Service, Shared
 from server.frame.personal_data import DeclaredPersonalData, PersonalData
 from storage.database import Database
 
@@ -81,5 +81,9 @@ MANIFEST = Manifest(
     permissions=PERMISSIONS,
     event_types=EVENT_TYPES,
     private_event_types=(EXPOSED,),
+    own_ports=(
+        OwnPort("BACKROOM_FLAGD_ADDRESS", ("flagd.evaluation.v1.Service", "flagd.evaluation.v2.Service")),
+        OwnPort("BACKROOM_FLAGD_SYNC_ADDRESS", ("flagd.sync.v1.FlagSyncService",)),
+    ),
     personal_data=personal_data,
 )

@@ -43,15 +43,16 @@ class FlagsSettings(DeclaredSettings):
     flagd_address: Address | None = setting(
         "BACKROOM_FLAGD_ADDRESS",
         None,
-        "where calls are answered beside BACKROOM_GRPC_ADDRESS, for clients that evaluate by flagd's port, 8013",
-        unset="nowhere else",
+        "where `flagd.evaluation` alone is answered, for flagd's clients that evaluate by its port, 8013, and in less"
+        " time than at BACKROOM_GRPC_ADDRESS",
+        unset="at BACKROOM_GRPC_ADDRESS alone",
         example="127.0.0.1:8013",
     )
     flagd_sync_address: Address | None = setting(
         "BACKROOM_FLAGD_SYNC_ADDRESS",
         None,
-        "where calls are answered beside BACKROOM_GRPC_ADDRESS, for clients that sync by flagd's port, 8015",
-        unset="nowhere else",
+        "where `flagd.sync` alone is answered, for flagd's clients that sync by its port, 8015",
+        unset="at BACKROOM_GRPC_ADDRESS alone",
         example="127.0.0.1:8015",
     )
     flags_cors_origins: tuple[str, ...] = setting(

@@ -145,6 +145,16 @@ class Unchecked:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class OwnPort:
+    """A further address at which some of a module's services are answered, by a gRPC server that has no others."""
+
+    setting: str
+    """That of the address, among what `grpc_addresses` of the module's settings gives."""
+    services: Sequence[str]
+    """By their full names; BACKROOM_GRPC_ADDRESS answers them, too."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What is known of a module without building it."""
@@ -164,6 +174,7 @@ class Manifest:
 
     The task is given the source and the event_id, and marks the event as processed in the transaction of its effect.
     """
+    own_ports: Sequence[OwnPort] = ()
     personal_data: Callable[[Database], PersonalData] | None = None
     """What it does with the data of one person; None where it has none."""
     check: Callable[[Database, Any], Awaitable[Sequence[Finding | Unchecked]]] | None = None

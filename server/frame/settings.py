@@ -128,7 +128,10 @@ class DeclaredSettings(BaseModel):
         yield from ()
 
     def grpc_addresses(self) -> Mapping[str, Address]:
-        """Where calls are answered beside BACKROOM_GRPC_ADDRESS, by the settings' names."""
+        """Where some of the module's services are answered beside BACKROOM_GRPC_ADDRESS, by the settings' names.
+
+        Which ones, its manifest says for each by an OwnPort.
+        """
         return {}
 
     def databases_apart(self) -> Mapping[str, DatabaseApart]:

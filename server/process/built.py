@@ -14,9 +14,10 @@ from server.frame.sealing import MasterKeys
 from server.process.database import database_of
 from server.process.edge import edge_of, limits_of
 from server.process.failure import Failure
+from server.process.grpc_server import BindError
 from server.process.http.app import NAME, about_text
 from server.process.http.metrics import MetricsAccess
-from server.process.server import BindError, Server, Shared
+from server.process.server import Server, Shared
 from server.process.version import version
 from server.settings import Address, Settings
 from storage.confirmations import Confirmations

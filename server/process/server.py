@@ -3,22 +3,20 @@
 import asyncio
 import os
 import socket
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
-import grpc
 import structlog
 from google.protobuf.internal import api_implementation
 from starlette.applications import Starlette
 
 from server.application import Application
 from server.frame.jobs import Worker
-from server.frame.standard import add_standard
 from server.process.client_connections import ClientConnections
 from server.process.edge import Edge
+from server.process.grpc_server import BindError, GrpcServer
 from server.process.http.app import NAME, create_app
 from server.process.http.listener import Listener
 from server.process.http.metrics import CachedExposition, Exposition, MetricsAccess, metrics_app, rendered, with_metrics
@@ -34,28 +32,6 @@ _GOAWAY_SECONDS = 1.0
 """How long callers, which may be busy, have to read that they are to send no more."""
 _CLOSE_SECONDS = 1.0
 """How long callers have to close their side of a connection."""
-
-
-class RegisteredMethods:
-    """Takes the server's place where services are added to it, and registers only the methods with these paths.
-
-    The others share one, which answers them by their generic handlers.
-    """
-
-    def __init__(self, server: grpc.aio.Server, own: Collection[str]) -> None:
-        self._server = server
-        self._own = own
-
-    def add_generic_rpc_handlers(self, generic_rpc_handlers: Sequence[Any]) -> None:
-        self._server.add_generic_rpc_handlers(generic_rpc_handlers)
-
-    def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Any]) -> None:
-        own = {name: each for name, each in method_handlers.items() if f"/{service_name}/{name}" in self._own}
-        self._server.add_registered_method_handlers(service_name, own)
-
-
-class BindError(Exception):
-    """An address cannot be listened on; the text names the setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +67,8 @@ class Server:
     ) -> None:
         """Binds all addresses; raises BindError. `worker` does jobs next to the calls, and `about` is the text at `/`.
 
-        Calls are answered at the further addresses, too, which are known by their settings' names.
+        The further addresses are known by their settings' names; at each of them a gRPC server of its own answers the
+        services that a module has there.
 
         With a `metrics_address` the metrics are shown there and not at the HTTP address.
         With `shared` it is one of several: the HTTP socket is bound already, and whoever starts them reserves the gRPC
@@ -105,31 +82,29 @@ class Server:
         if worker is not None:
             application.health.add_check(worker.unready_reason)
         self._drain_seconds = drain_seconds
-        options = edge.connection_limits.options(shared_port=shared is not None)
-        self._grpc = grpc.aio.server(interceptors=[application.chain], options=options)
-        registered_methods = RegisteredMethods(self._grpc, application.registered_methods)
-        for service in application.services:
-            service.add_to(registered_methods)
-        names = [service.name for service in application.services]
-        add_standard(self._grpc, application.health, names, reflection=edge.reflection)
-        self.grpc_port = self._bind_grpc("BACKROOM_GRPC_ADDRESS", grpc_address, edge)
-        self.further_grpc_ports = {
-            name: self._bind_grpc(name, address, edge) for name, address in further_grpc_addresses.items()
+        self._grpc = GrpcServer(
+            application,
+            application.services,
+            edge,
+            "BACKROOM_GRPC_ADDRESS",
+            grpc_address,
+            registered_methods=application.registered_methods,
+            shared_port=shared is not None,
+        )
+        self._further_grpc = {
+            name: GrpcServer(
+                application, application.services_at[name], edge, name, address, shared_port=shared is not None
+            )
+            for name, address in further_grpc_addresses.items()
         }
+        self.grpc_port = self._grpc.port
+        self.further_grpc_ports = {name: each.port for name, each in self._further_grpc.items()}
         self._listeners: list[Listener] = []
         http = create_app(application.health, application.identity.keys.jwks, application.routes, about=about)
         self.http_port, self.metrics_port = self._bind_http(
             http, http_address, metrics_address, edge, metrics_access, shared
         )
         self._watches: list[asyncio.Task[None]] = []
-
-    def _bind_grpc(self, setting: str, address: Address, edge: Edge) -> int:
-        try:
-            if edge.certificates is None:
-                return self._grpc.add_insecure_port(str(address))
-            return self._grpc.add_secure_port(str(address), edge.certificates.credentials())
-        except RuntimeError:
-            raise BindError(f"{setting}: {address} cannot be listened on; is it taken?") from None
 
     def _bind_http(
         self,
@@ -170,7 +145,8 @@ class Server:
         self._watches.append(asyncio.create_task(access_cache.watch(self._logger, already_logged)))
         for run in self.application.background:
             self._watches.append(asyncio.create_task(run(already_logged)))
-        await self._grpc.start()
+        for each in (self._grpc, *self._further_grpc.values()):
+            await each.start()
         for listener in self._listeners:
             listener.start()
         if self._worker is not None:
@@ -214,7 +190,8 @@ class Server:
                     await asyncio.sleep(_RESUME_SECONDS)
         clients.keep_open()
         # Health watches, which would never end by themselves, are cut off then.
-        await self._grpc.stop(_GOAWAY_SECONDS)
+        servers = (self._grpc, *self._further_grpc.values())
+        await asyncio.gather(*(each.stop(_GOAWAY_SECONDS) for each in servers))
         await clients.close_when_clients_do(_CLOSE_SECONDS)
 
     async def _idle(self, clients: ClientConnections) -> bool:

@@ -40,7 +40,8 @@ class Settings(DatabaseSettings, ProcessSettings, EdgeSettings, CallingSettings)
 
     @property
     def further_grpc_addresses(self) -> Mapping[str, Address]:
-        """Where calls are answered beside `grpc_address`, by the settings of the modules that are served."""
+        """Where modules that are served have some of their services answered beside `grpc_address`, by the settings'
+        names."""
         served = (self.of_modules[name].grpc_addresses() for name in self.modules)
         return {name: address for found in served for name, address in found.items()}
 

@@ -1,4 +1,4 @@
-"""Health checks, as Kubernetes and clients make them."""
+"""Health checks and questions to reflection, as Kubernetes, clients and tools make them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 
 _NAME = health_pb2.HealthCheckResponse.ServingStatus.Name
 
@@ -32,3 +33,21 @@ async def becomes(channel: grpc.aio.Channel, service: str, status: str, *, withi
     async with asyncio.timeout(within):
         while await checked(channel, service) != status:  # noqa: ASYNC110 - it is another's state
             await asyncio.sleep(0.05)
+
+
+async def reflected(
+    channel: grpc.aio.Channel, version: str, *questions: reflection_pb2.ServerReflectionRequest
+) -> list[Any]:
+    """What reflection answers; the messages of its versions, v1 and v1alpha, differ only in the package's name."""
+    stub: Any = channel.stream_stream(
+        f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+    )
+    return [answer async for answer in stub(iter(questions), timeout=60)]
+
+
+async def listed(channel: grpc.aio.Channel, version: str = "v1") -> set[str]:
+    """The services that reflection lists."""
+    (answer,) = await reflected(channel, version, reflection_pb2.ServerReflectionRequest(list_services="*"))
+    return {service.name for service in answer.list_services_response.service}

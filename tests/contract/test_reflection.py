@@ -12,20 +12,14 @@ from backroom.common.v1 import access_pb2
 from server.process.edge import Edge
 from storage.database import Database
 from tests.contract.methods import METHODS, SERVICES
-from tests.contract.probes import checked
+from tests.contract.probes import checked, listed, reflected
 from tests.fixtures.servers import Running, refused, running
 
 VERSIONS = ("v1", "v1alpha")
-"""Their messages differ only in the package's name, which is not on the wire."""
 
 
 async def asked(server: Running, version: str, *questions: pb.ServerReflectionRequest) -> list[Any]:
-    stub: Any = server.channel.stream_stream(
-        f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
-        request_serializer=pb.ServerReflectionRequest.SerializeToString,
-        response_deserializer=pb.ServerReflectionResponse.FromString,
-    )
-    return [answer async for answer in stub(iter(questions), timeout=60)]
+    return await reflected(server.channel, version, *questions)
 
 
 def files(answer: Any) -> Iterator[FileDescriptorProto]:
@@ -36,10 +30,8 @@ def files(answer: Any) -> Iterator[FileDescriptorProto]:
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_every_service_is_listed(server: Running, version: str) -> None:
     """Ours, health, and reflection itself."""
-    (answer,) = await asked(server, version, pb.ServerReflectionRequest(list_services="*"))
-    listed = {service.name for service in answer.list_services_response.service}
     standard = {"grpc.health.v1.Health", *(f"grpc.reflection.{version}.ServerReflection" for version in VERSIONS)}
-    assert listed == {service.full_name for service in SERVICES} | standard
+    assert await listed(server.channel, version) == {service.full_name for service in SERVICES} | standard
 
 
 @pytest.mark.parametrize("version", VERSIONS)

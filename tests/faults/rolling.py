@@ -4,7 +4,7 @@ import asyncio
 import socket
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,16 +51,28 @@ def channel_to(ports: Sequence[int], number: int) -> grpc.aio.Channel:
 
 @asynccontextmanager
 async def calling(apis: Sequence[Api], per_second: float, tally: Tally) -> AsyncIterator[None]:
-    """This many calls a second until the block ends, whatever happens to earlier ones; every fourth places an order.
+    """This many calls a second until the block ends; every fourth places an order."""
+
+    async def call(number: int) -> None:
+        api = apis[number % len(apis)]
+        await (_ordered(api, tally) if number // len(apis) % 4 == 0 else get_me(api, timeout=DEADLINE_SECONDS))
+
+    async with repeating(call, per_second, tally):
+        yield
+
+
+@asynccontextmanager
+async def repeating(call: Callable[[int], Awaitable[None]], per_second: float, tally: Tally) -> AsyncIterator[None]:
+    """This many calls a second, by their numbers, until the block ends, whatever happens to earlier ones.
 
     Fewer if the machine is too slow: overload is tested elsewhere.
     """
     over = asyncio.Event()
 
     async def one(number: int) -> None:
-        api, began = apis[number % len(apis)], time.monotonic()
+        began = time.monotonic()
         try:
-            await (_ordered(api, tally) if number // len(apis) % 4 == 0 else get_me(api, timeout=DEADLINE_SECONDS))
+            await call(number)
             tally.codes["OK"] += 1
         except grpc.aio.AioRpcError as error:
             tally.codes[error.code().name] += 1
@@ -96,8 +108,17 @@ async def _ordered(api: Api, tally: Tally) -> None:
 class Fleet:
     """Several servers on fixed addresses, which restarts keep."""
 
-    def __init__(self, database_url: str, size: int, *options: str, **environment: str) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        size: int,
+        *options: str,
+        setting: str = "BACKROOM_GRPC_ADDRESS",
+        **environment: str,
+    ) -> None:
+        """`setting` is that of the addresses; the servers' others may differ after a restart."""
         self._database_url = database_url
+        self._setting = setting
         self._options = options
         self._environment = environment
         self.ports = [free_port() for _ in range(size)]
@@ -118,7 +139,7 @@ class Fleet:
 
     async def _started(self, port: int) -> AsyncExitStack:
         stack = AsyncExitStack()
-        settings: dict[str, Any] = {**self._environment, "BACKROOM_GRPC_ADDRESS": f"127.0.0.1:{port}"}
+        settings: dict[str, Any] = {**self._environment, self._setting: f"127.0.0.1:{port}"}
         server = await stack.enter_async_context(serving(self._database_url, *self._options, **settings))
         stack.push_async_callback(self._stop, server)
         return stack

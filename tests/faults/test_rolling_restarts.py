@@ -13,10 +13,13 @@ import grpc
 
 from storage.database import Database
 from tests.faults.load import goods, until
-from tests.faults.rolling import CHANNELS, Fleet, Tally, calling, channel_to
+from tests.faults.rolling import CHANNELS, Fleet, Tally, calling, channel_to, repeating
 from tests.fixtures.applications import QUIET, application_of
 from tests.fixtures.processes import ServerProcess, serving
 from tests.fixtures.servers import Api, sign_in
+from tests.flags.keeping import add
+from tests.flags.values import flag
+from tests.flags.wire import Flagd
 from tests.invariants import assert_kept
 from tests.process.test_workers import workers_of
 
@@ -57,6 +60,30 @@ async def test_a_rolling_restart_fails_no_call(
     assert set(fleet.exit_codes) == {0}
     assert tally.asked == set(tally.orders)
     assert_kept(database_url, tally.orders.values())
+
+
+async def test_a_rolling_restart_fails_no_evaluation_at_flagds_port(database: Database, database_url: str) -> None:
+    """Each server in turn, by clients that know no other port of it."""
+    await add(database, flag("a", default="on"))
+    settings = BY_DEFAULT | {"BACKROOM_FLAGS_OPEN_TO": "127.0.0.0/8"}
+    fleet, tally = Fleet(database_url, 2, setting="BACKROOM_FLAGD_ADDRESS", **settings), Tally()
+    async with AsyncExitStack() as stack:
+        await fleet.start()
+        stack.push_async_callback(fleet.close)
+        channels = [await stack.enter_async_context(channel_to(fleet.ports, each)) for each in range(CHANNELS)]
+
+        async def evaluate(number: int) -> None:
+            assert (await Flagd(channels[number % CHANNELS]).boolean("a")).value is True
+
+        async with repeating(evaluate, CALLS_PER_SECOND, tally):
+            for number in range(2):
+                await asyncio.sleep(1)
+                answered = tally.codes["OK"]
+                await fleet.restart(number)
+                assert tally.codes["OK"] > answered
+            await asyncio.sleep(1)
+    assert set(tally.codes) == {"OK"}, (tally.codes, tally.text, tally.slowest)
+    assert set(fleet.exit_codes) == {0}
 
 
 async def test_one_of_several_workers_is_replaced_and_fails_no_call(database: Database, database_url: str) -> None:

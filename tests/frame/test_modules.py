@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from server.modules import MODULES, manifest
+from server.frame.settings import declared
+from server.modules import MODULES, manifest, settings_class
+from server.settings import settings_of
 from storage.database import Database
 from storage.schema import METADATA, SCHEMAS
 from tests.contract.methods import SERVICES
@@ -46,6 +48,17 @@ def test_no_two_modules_claim_the_same_name() -> None:
         counts = Counter(name for each in manifests for name in getattr(each, named))
         assert counts
         assert set(counts.values()) == {1}, counts
+
+
+def test_each_port_of_a_module_has_an_address_and_services_of_the_module() -> None:
+    """Settings give the address, and none of an address is without a port; the contract has the services."""
+    for name in MODULES:
+        given = {each.name: "127.0.0.1:0" for each in declared(settings_class(name)) if each.name.endswith("_ADDRESS")}
+        ports = manifest(name).own_ports
+        assert {port.setting for port in ports} == set(settings_of(given).of_modules[name].grpc_addresses())
+        own = {each.full_name for each in SERVICES if module_of(each.full_name) == name}
+        assert all(port.services and own.issuperset(port.services) for port in ports)
+    assert manifest("flags").own_ports
 
 
 async def test_an_application_contains_every_service_of_the_contract(database: Database) -> None:

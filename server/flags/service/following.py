@@ -11,6 +11,7 @@ from server.flags.rules.evaluating import View
 from server.flags.rules.fractional import Fractional
 from server.flags.rules.snapshots import Snapshot
 from server.frame.errors import DatabaseUnavailable, Stopping
+from server.frame.garbage import lasting
 from server.frame.log import described
 from server.frame.module import Clock
 from server.frame.outages import UNANSWERED, Outage, explained
@@ -209,7 +210,8 @@ class CurrentFlags:
         many = len(news.flags) + len(news.segments) + len(news.flag_sets) > _MANY
         # One changed segment, or a set's metadata, may have thousands of flags compiled again.
         if many or ((news.segments or news.flag_sets) and self._largest() > _MANY):
-            return await asyncio.to_thread(self._snapshot.after, news)
+            with lasting():
+                return await asyncio.to_thread(self._snapshot.after, news)
         return self._snapshot.after(news)
 
     def _largest(self) -> int:

@@ -37,7 +37,8 @@ class Access:
     """Checks each method's access rule against the caller's token.
 
     A public method ignores a token, so that an expired one keeps nobody from signing in again.
-    A method without a rule is none: whatever handles it is not called.
+    A method without a rule is none: whatever handles it is not called. Nor is there one where another server of this
+    process has it, and nobody is asked for a token.
     A stream ends once its caller may no longer call its method, or loses anything else that it may do: what the stream
     sends may depend on that.
     Where a rule is open to the caller's network, a token is ignored as well, and the caller holds what the method asks
@@ -50,7 +51,7 @@ class Access:
 
     def around(self, method: Method, proceed: Behavior) -> Behavior:
         rule = self._rules.get(method.path)
-        if rule is None:
+        if rule is None or not method.answered:
             return unknown
         if rule.public:
             return proceed

@@ -32,6 +32,8 @@ class Method:
     serialize: Callable[[Any], Any] = unchanged
     takes_stream: bool = False
     answers_stream: bool = False
+    answered: bool = True
+    """Whether the server that was called has it."""
 
     @property
     def streams(self) -> bool:
@@ -61,6 +63,10 @@ class Chain(grpc.aio.ServerInterceptor):
     def __init__(self, interceptors: Sequence[Interceptor]) -> None:
         self.interceptors = interceptors
         self._handlers: dict[str, Handler] = {}
+
+    def for_another_server(self) -> "Chain":
+        """With the same interceptors, and so the same limits and counts, around the methods that this server has."""
+        return Chain(self.interceptors)
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
@@ -92,7 +98,7 @@ class Chain(grpc.aio.ServerInterceptor):
 
 def _method(path: str, handler: Handler | None) -> Method:
     if handler is None:
-        return Method(path, takes_stream=True, answers_stream=True)
+        return Method(path, takes_stream=True, answers_stream=True, answered=False)
     parse, serialize = handler.request_deserializer or unchanged, handler.response_serializer or unchanged
     return Method(path, parse, serialize, bool(handler.request_streaming), bool(handler.response_streaming))
 

@@ -24,7 +24,11 @@ class InFlight:
         async def counted(request: Any, call: Call) -> Any:
             self._count += 1
             self._idle.clear()
-            call.add_done_callback(self._ended)  # once the answer has left, after it was returned here
+            # Its task ends once the answer has left, after it was returned here. gRPC's own callbacks refer to the call
+            # in a circle, which would keep it until the next collection.
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 - a call runs in a task
+            task.add_done_callback(self._ended)
             return await proceed(request, call)
 
         return counted

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,20 +65,24 @@ every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 class Place:
     """Where a server is found, also after it was started anew."""
 
-    grpc: int
+    evaluation: int
+    sync: int
     http: int
+    """Ports: flagd's two, and OFREP's."""
 
     @staticmethod
     def free() -> "Place":
-        with socket.socket() as one, socket.socket() as two:
-            for each in (one, two):
+        with ExitStack() as opened:
+            found = [opened.enter_context(socket.socket()) for _ in range(3)]
+            for each in found:
                 each.bind(("127.0.0.1", 0))
-            return Place(one.getsockname()[1], two.getsockname()[1])
+            return Place(*(each.getsockname()[1] for each in found))
 
     def serving(self, database_url: str, fractional: str) -> AbstractAsyncContextManager[ServerProcess]:
         return serving(
             database_url,
-            BACKROOM_GRPC_ADDRESS=f"127.0.0.1:{self.grpc}",
+            BACKROOM_FLAGD_ADDRESS=f"127.0.0.1:{self.evaluation}",
+            BACKROOM_FLAGD_SYNC_ADDRESS=f"127.0.0.1:{self.sync}",
             BACKROOM_HTTP_ADDRESS=f"127.0.0.1:{self.http}",
             BACKROOM_FLAGS_OPEN_TO="127.0.0.0/8",
             BACKROOM_FLAGS_FRACTIONAL=fractional,
@@ -103,7 +107,8 @@ async def evaluating(
     kind: Kind, place: Place, javascript: Path, python: Path, cache: str = "local-cache-first"
 ) -> AsyncIterator[Client]:
     """The provider at a server; `cache` is how a page takes what it stored, by default at once, and asks behind it."""
-    settings: dict[str, Any] = {"port": place.grpc, "mode": kind.mode, "headers": [], "cache": cache}
+    port = place.sync if kind.mode == "in-process" else place.evaluation
+    settings: dict[str, Any] = {"port": port, "mode": kind.mode, "headers": [], "cache": cache}
     settings |= {"url": f"http://127.0.0.1:{place.http}", "provider": "flagd" if kind.mode else "ofrep"}
     if kind.program[0].endswith(".py"):
         folder = Path(__file__).parent / "python"
