@@ -66,6 +66,7 @@ def _settings(folder: Path, sandbox: Sandbox) -> dict[str, str]:
         "BACKROOM_DATA_DIR": str(folder),
         "BACKROOM_MAIL": "file",
         "BACKROOM_CALLS_PER_SECOND": "0",
+        "BACKROOM_HOLD_SECONDS": "86400",  # orders that expire while a round is judged would differ from its snapshot
         "BACKROOM_PAYMENT_PROVIDER": "sandbox",
         "BACKROOM_SANDBOX_URL": sandbox.url,
         "BACKROOM_SANDBOX_KEY": KEY,
