@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
+from functools import cached_property
 from json import JSONDecoder
 from math import ceil
 from time import monotonic
@@ -37,6 +38,35 @@ _EMPTY: Mapping[bytes, Callable[[], Any]] = {b"[]": list, b"{}": dict}
 _DECODER = JSONDecoder()
 
 
+class _Columns(Sequence[psycopg.Column]):
+    """The columns of a statement's rows, found out where somebody looks at one."""
+
+    def __init__(self, cursor: psycopg.AsyncCursor[Any], count: int) -> None:
+        self._cursor = cursor
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._all[place]
+
+    @cached_property
+    def _all(self) -> Sequence[psycopg.Column]:
+        return [psycopg.Column(self._cursor, place) for place in range(self._count)]
+
+
+class _Cursor(psycopg.AsyncCursor[Any]):
+    @property
+    def description(self) -> Any:
+        """SQLAlchemy asks for it after each statement, and of one that was executed before only whether there are rows.
+
+        To describe 30 columns takes 0.1 ms.
+        """
+        columns = self.pgresult.nfields if self.pgresult else 0
+        return _Columns(self, columns) if columns else super().description
+
+
 class Connection(ConfirmingConnection):
     """A connection that can be abandoned at any moment, and knows for how long it has waited for an answer.
 
@@ -64,6 +94,7 @@ class Connection(ConfirmingConnection):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         set_json_loads(_json, self)
+        self.cursor_factory = _Cursor
 
     def waiting_seconds(self, now: float) -> float:
         """For how long an answer has been due; 0 while none is, as while it only listens for notifications."""

@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 Key = TypeVar("Key")
 Column = TypeVar("Column")
 Other = TypeVar("Other")
-Response = TypeVar("Response", bound=Message)
+Response = TypeVar("Response", bound=Message | bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,8 @@ class Page(Generic[Key]):
     ) -> tuple[Sequence[Response], str]:
         """The page out of up to `limit` items as messages, and the token of the next one; empty after the last.
 
+        A message may be the bytes of one.
+
         It ends before the item by which it would be larger than 1 MiB, but has one at least.
         `size` is what an item counts for, in bytes, where that is not what its message has.
         `rest_after` is the sort key behind which there may be more, where the search ended before the page was full.
@@ -90,7 +92,7 @@ class Page(Generic[Key]):
         total = 0
         for item in found[: self.size]:
             messages.append(message(item))
-            total += size(item) if size else messages[-1].ByteSize()
+            total += size(item) if size else _size_of(messages[-1])
             if total > MAX_PAGE_BYTES and len(messages) > 1:
                 messages.pop()
                 break
@@ -102,6 +104,10 @@ class Page(Generic[Key]):
         columns = key if isinstance(key, tuple) else (key,)
         token = page_pb2.PageToken(list_digest=self.list_digest, after=[str(column) for column in columns])
         return base64url.encoded(token.SerializeToString())
+
+
+def _size_of(message: Message | bytes) -> int:
+    return len(message) if isinstance(message, bytes) else message.ByteSize()
 
 
 def key_time(text: str) -> datetime:

@@ -14,7 +14,9 @@ def build(shared: Shared, _: object) -> Module:
     """Imports what it is made of here: a process that does not serve tasks has neither its code nor its contract."""
     from backroom.tasks.v1 import task_service_pb2, task_service_pb2_grpc
     from server.frame.batching import Batcher
+    from server.frame.message_cache import MessageCache
     from server.tasks.jobs import jobs
+    from server.tasks.messages.tasks import listed_task
     from server.tasks.rules.editing import EditTask, MakeTask
     from server.tasks.service import Editing, Making, Moving, Notes, Projects, RecurringTasks, SavedFilters, Tasks
     from server.tasks.service.moving import MoveTask
@@ -25,7 +27,8 @@ def build(shared: Shared, _: object) -> Module:
     from storage.tasks.store import TASKS
 
     store, now, new_id = shared.database.store(TASKS), shared.now, shared.new_id
-    making, editing, tasks = Making(store, now, new_id), Editing(store, now, new_id), Tasks(store, now)
+    making, editing = Making(store, now, new_id), Editing(store, now, new_id)
+    tasks = Tasks(store, now, MessageCache[Task](listed_task))
     moving, longest = Moving(store, now, new_id), shared.database.limits.answer
     creating = Batcher[MakeTask, Task](making.create, largest=_ONE_BY_ONE, longest_seconds=longest)
     updating = Batcher[EditTask, Task](editing.edit, longest_seconds=longest)

@@ -1,6 +1,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
+from typing import Any
 from uuid import UUID
 
 
@@ -154,6 +155,17 @@ class Task:
     @property
     def key(self) -> str:
         return f"{self.project_key}-{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskHead:
+    """Which task is in a list, and where."""
+
+    id: UUID
+    place: Any
+    """Its value in the list's order; where two are equal, their ids decide."""
+    state: tuple[Any, ...]
+    """Another one after each change of anything that a `Task` has."""
 
 
 @dataclass(frozen=True, slots=True)

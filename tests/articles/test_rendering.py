@@ -83,6 +83,10 @@ def test_matches_are_marked_in_the_text_with_accents() -> None:
     assert highlighted(marked, "Un café noir") == "Un <mark>café</mark> noir"
     assert highlighted(marked, "Un") == "Un <mark>cafe</mark> noir"
     assert highlighted(f"a {MATCH_BEGIN}b", "a b") == "a <mark>b</mark>"
+    assert highlighted(f"{MATCH_BEGIN}a{MATCH_END} & {MATCH_BEGIN}b{MATCH_END}", "a & b") == (
+        "<mark>a</mark> &amp; <mark>b</mark>"
+    )
+    assert highlighted(f"a{MATCH_END} {MATCH_BEGIN}{MATCH_BEGIN}b{MATCH_END}", "a b") == "a <mark>b</mark>"
 
 
 def test_texts_are_compared_in_hunks() -> None:

@@ -84,8 +84,11 @@ def check_no_scan(nodes: Mapping[str, float]) -> None:
     assert "Seq Scan tasks" not in nodes, nodes
 
 
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "heads"])
 @pytest.mark.parametrize("order", TaskOrder)
-def test_a_page_of_each_order_is_read_by_its_index(filled: psycopg.Connection[Any], order: TaskOrder) -> None:
+def test_a_page_of_each_order_is_read_by_its_index(
+    filled: psycopg.Connection[Any], order: TaskOrder, whole: bool
+) -> None:
     """From its beginning and from its middle, of one project and of all: as many rows as there are on the page."""
     now = filled.execute("SELECT now()").fetchone()
     assert now is not None
@@ -95,11 +98,11 @@ def test_a_page_of_each_order_is_read_by_its_index(filled: psycopg.Connection[An
         TaskOrder.NUMBER: (_TASKS // 2, uuid4()),
     }
     for after in (None, middle.get(order, (now[0], uuid4()))):
-        nodes = plan(filled, *listing(_ACCOUNT, TaskFilter(project_id=_PROJECT), order, after, _PAGE))
+        nodes = plan(filled, *listing(_ACCOUNT, TaskFilter(project_id=_PROJECT), order, after, _PAGE, whole=whole))
         check_no_scan(nodes)
         assert nodes[_INDEXES[order]] <= _PAGE + 1, nodes
         if order is not TaskOrder.RANK:
-            nodes = plan(filled, *listing(_ACCOUNT, TaskFilter(), order, after, _PAGE))
+            nodes = plan(filled, *listing(_ACCOUNT, TaskFilter(), order, after, _PAGE, whole=whole))
             check_no_scan(nodes)
             assert nodes[_INDEXES[order]] <= 2 * (_PAGE + 1), nodes
 

@@ -1,8 +1,12 @@
 """What a search matched, as HTML: plain text is escaped, and only then is anything around it an element."""
 
+import re
 from html import escape
 
 from storage.articles.records import MATCH_BEGIN, MATCH_END
+
+_TEXT = f"[^{MATCH_BEGIN}{MATCH_END}]*"
+_MARKED = re.compile(f"(?:{_TEXT}{MATCH_BEGIN}{_TEXT}{MATCH_END})*{_TEXT}")
 
 
 def highlighted(marked: str, text: str) -> str:
@@ -11,6 +15,8 @@ def highlighted(marked: str, text: str) -> str:
     Both are of as many characters, apart from the marks; where they are not, the one without accents is shown.
     """
     plain = marked.replace(MATCH_BEGIN, "").replace(MATCH_END, "")
+    if text == plain and _MARKED.fullmatch(marked):  # as of a text without accents: in half of the time
+        return escape(marked).replace(MATCH_BEGIN, "<mark>").replace(MATCH_END, "</mark>")
     shown = text if len(text) == len(plain) else plain
     parts: list[str] = []
     place, within = 0, False

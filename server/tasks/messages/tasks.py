@@ -143,6 +143,11 @@ def task(kept: Task) -> tasks_pb2.Task:
     )
 
 
+def listed_task(kept: Task) -> bytes:
+    """A task as a part of the answer to ListTasks: such parts one after the other are an answer of all their tasks."""
+    return task_service_pb2.ListTasksResponse(tasks=[task(kept)]).SerializeToString()
+
+
 def found_task(found: Found) -> tasks_pb2.Task:
     return task(found.task)
 

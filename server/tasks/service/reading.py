@@ -3,21 +3,26 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from server.frame.batching import Batcher
 from server.frame.change_log import ChangeLog
 from server.frame.errors import FieldInvalid, PageTokenInvalid, Refusal
+from server.frame.message_cache import MessageCache
 from server.frame.resuming import Position
 from server.frame.watching import Feed, WatchMessages
 from server.tasks.errors import TaskNotFound
 from server.tasks.rules.access import member
-from storage.tasks.records import Activity, Found, Task, TaskAudience, TaskChange, TaskFilter, TaskOrder
+from storage.tasks.records import Activity, Found, Task, TaskAudience, TaskChange, TaskFilter, TaskHead, TaskOrder
 from storage.tasks.store import TasksReading, TasksStore
 
 _KNOWN_SECONDS = 0.05
 """For how long an open watch takes it for known that its reader sees a project."""
+
+
+ListedTask: TypeAlias = tuple[TaskHead, bytes]
+"""A task in a list, and its message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,7 @@ class RankedPage:
     """Tasks in the order by hand, and how often the ranks were renewed before they were read."""
 
     epoch: int
-    tasks: Sequence[Task]
+    tasks: Sequence[ListedTask]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,9 @@ class TaskChanges(ChangeLog[TasksReading, TaskChange, TaskAudience]):
 class Tasks:
     """Tasks as they are read and watched, each by the members of its project alone."""
 
-    def __init__(self, store: TasksStore, now: Callable[[], datetime]) -> None:
+    def __init__(self, store: TasksStore, now: Callable[[], datetime], messages: MessageCache[Task]) -> None:
         self._store = store
+        self._messages = messages
         self.feed = Feed(store, TaskChanges(), now)
         self.seeing = Batcher[tuple[UUID, UUID], bool](self._see)
 
@@ -72,13 +78,23 @@ class Tasks:
 
     async def list_tasks(
         self, account_id: UUID, wanted: TaskFilter, order: TaskOrder, *, after: tuple[Any, ...] | None, limit: int
-    ) -> Sequence[Task]:
+    ) -> Sequence[ListedTask]:
         """Tasks in any order but that by rank; raises ProjectNotFound."""
         async with self._store.reading() as reading:
-            found = await reading.tasks.list_tasks(account_id, wanted, order, after=after, limit=limit)
+            found = await self._listed(reading, account_id, wanted, order, after=after, limit=limit)
             if not found:
                 await _check_member(reading, account_id, wanted.project_id)
         return found
+
+    async def list_whole(
+        self, account_id: UUID, wanted: TaskFilter, *, after: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[Task]:
+        """What the tasks say, those that were created last first; raises ProjectNotFound."""
+        async with self._store.reading() as reading:
+            found = await reading.tasks.list_tasks(account_id, wanted, TaskOrder.CREATE_TIME, after=after, limit=limit)
+            if not found:
+                await _check_member(reading, account_id, wanted.project_id)
+        return [task for _, task in found]
 
     async def list_ranked(
         self, account_id: UUID, wanted: TaskFilter, *, after: tuple[str, int] | None, limit: int
@@ -96,8 +112,29 @@ class Tasks:
             if after is not None and after[1] != epoch:
                 raise PageTokenInvalid
             key = (after[0],) if after is not None else None
-            found = await reading.tasks.list_tasks(account_id, wanted, TaskOrder.RANK, after=key, limit=limit)
+            found = await self._listed(reading, account_id, wanted, TaskOrder.RANK, after=key, limit=limit)
         return RankedPage(epoch, found)
+
+    async def _listed(
+        self,
+        reading: TasksReading,
+        account_id: UUID,
+        wanted: TaskFilter,
+        order: TaskOrder,
+        *,
+        after: tuple[Any, ...] | None,
+        limit: int,
+    ) -> Sequence[ListedTask]:
+        """A page's tasks; it is read whole where one of them has changed, or was not shown for long.
+
+        By one statement then, too: a page is of one moment.
+        """
+        heads = await reading.tasks.list_heads(account_id, wanted, order, after=after, limit=limit)
+        known = self._messages.find_all((head.id, head.state) for head in heads)
+        if known is not None:
+            return list(zip(heads, known, strict=True))
+        found = await reading.tasks.list_tasks(account_id, wanted, order, after=after, limit=limit)
+        return [(head, self._messages.add(head.id, head.state, task)) for head, task in found]
 
     async def search(
         self, account_id: UUID, query: str, project_id: UUID | None, *, after: tuple[float, UUID] | None, limit: int

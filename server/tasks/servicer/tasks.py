@@ -11,9 +11,9 @@ from server.frame.wire import optional_uuid
 from server.tasks.messages import tasks as messages
 from server.tasks.rules.editing import EditTask, MakeTask
 from server.tasks.rules.exporting import csv_of
-from server.tasks.service.reading import ReadTask
+from server.tasks.service.reading import ListedTask, ReadTask
 from server.tasks.servicer.base import Methods
-from storage.tasks.records import NO_DUE_TIME, Task, TaskOrder
+from storage.tasks.records import Task, TaskOrder
 
 
 def _small(text: str) -> int:
@@ -33,13 +33,19 @@ def _relevance(text: str) -> float:
 
 
 _BY_RELEVANCE = by_columns(lambda found: (found.relevance, found.id), _relevance, UUID)
+
+
+def _place(listed: ListedTask) -> tuple[Any, UUID]:
+    return listed[0].place, listed[0].id
+
+
 _ORDERS: dict[TaskOrder, SortOrder[Any]] = {
-    TaskOrder.RANK: by_columns(lambda ranked: (ranked[0].rank, ranked[1]), str, _small),
-    TaskOrder.CREATE_TIME: BY_TIME,
-    TaskOrder.UPDATE_TIME: by_columns(lambda task: (task.update_time, task.id), key_time, UUID),
-    TaskOrder.DUE_TIME: by_columns(lambda task: (task.due_time or NO_DUE_TIME, task.id), key_time, UUID),
-    TaskOrder.PRIORITY: by_columns(lambda task: (task.priority.value, task.id), _small, UUID),
-    TaskOrder.NUMBER: by_columns(lambda task: (task.number, task.id), _small, UUID),
+    TaskOrder.RANK: by_columns(lambda ranked: (ranked[0][0].place, ranked[1]), str, _small),
+    TaskOrder.CREATE_TIME: by_columns(_place, key_time, UUID),
+    TaskOrder.UPDATE_TIME: by_columns(_place, key_time, UUID),
+    TaskOrder.DUE_TIME: by_columns(_place, key_time, UUID),
+    TaskOrder.PRIORITY: by_columns(_place, _small, UUID),
+    TaskOrder.NUMBER: by_columns(_place, _small, UUID),
 }
 
 
@@ -92,12 +98,14 @@ class TaskMethods(Methods):
         page = page_by(_ORDERS[order], request)
         if order is TaskOrder.RANK:
             ranked = await self._use.tasks.list_ranked(account_id, wanted, after=page.after, limit=page.limit)
-            pairs = [(task, ranked.epoch) for task in ranked.tasks]
-            tasks, next_page_token = page.of(pairs, lambda pair: messages.task(pair[0]))
+            pairs = [(listed, ranked.epoch) for listed in ranked.tasks]
+            tasks, next_page_token = page.of(pairs, lambda pair: pair[0][1])
         else:
             found = await self._use.tasks.list_tasks(account_id, wanted, order, after=page.after, limit=page.limit)
-            tasks, next_page_token = page.of(found, messages.task)
-        return pb.ListTasksResponse(tasks=tasks, next_page_token=next_page_token)
+            tasks, next_page_token = page.of(found, lambda listed: listed[1])
+        response = pb.ListTasksResponse.FromString(b"".join(tasks))
+        response.next_page_token = next_page_token
+        return response
 
     async def MoveTask(self, request: pb.MoveTaskRequest, call: Call) -> pb.MoveTaskResponse:
         asked = messages.move_task(request, call.change_context(request))
@@ -119,9 +127,7 @@ class TaskMethods(Methods):
 
     async def ExportTasks(self, request: pb.ExportTasksRequest, call: Call) -> pb.ExportTasksResponse:
         page, wanted = page_by(BY_TIME, request), messages.task_filter(request.filter)
-        found = await self._use.tasks.list_tasks(
-            call.caller.account_id, wanted, TaskOrder.CREATE_TIME, after=page.after, limit=page.limit
-        )
+        found = await self._use.tasks.list_whole(call.caller.account_id, wanted, after=page.after, limit=page.limit)
         tasks, next_page_token = page.of(found, messages.task)
         rows = csv_of(found[: len(tasks)], header=page.after is None)
         return pb.ExportTasksResponse(csv=rows, next_page_token=next_page_token)

@@ -124,7 +124,7 @@ def search_statement(name: str, of_language: bool, continued: bool) -> Select[An
 
 def _highlighted(page: Any, configuration: ColumnElement[Any]) -> Any:
     """The articles of a page, with what is shown of each."""
-    asked = _asked(configuration)
+    asked = _asked_once(configuration)
     title = func.ts_headline(configuration, search_documents.c.folded_title, asked, _WHOLE)
     beginning = func.left(search_documents.c.folded, _SNIPPET_CHARACTERS)
     part = func.ts_headline(configuration, beginning, asked, _PART)
@@ -149,6 +149,14 @@ def _asked(configuration: ColumnElement[Any]) -> ColumnElement[Any]:
     return func.websearch_to_tsquery(configuration, bindparam("query", type_=Text))
 
 
+def _asked_once(configuration: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The same, for what is computed row by row: a plan for any query would read the text anew for each of them.
+
+    Not for the condition: of what a subquery gives, the planner does not know how many articles have it.
+    """
+    return select(_asked(configuration)).scalar_subquery()
+
+
 def _page(configuration: ColumnElement[Any], *, of_language: bool, continued: bool) -> Any:
     asked = _asked(configuration)
     vector = search_documents.c.stems if of_language else search_documents.c.words
@@ -159,7 +167,7 @@ def _page(configuration: ColumnElement[Any], *, of_language: bool, continued: bo
     if of_language:
         statement = statement.where(search_documents.c.language == bindparam("language"))
     matches = statement.order_by(*(each.desc() for each in key)).limit(literal_column(str(MAX_RANKED))).subquery()
-    rank = cast(func.ts_rank(matches.c.vector, asked), REAL)
+    rank = cast(func.ts_rank(matches.c.vector, _asked_once(configuration)), REAL)
     ranked = select(matches.c.article_id, rank.label("rank")).offset(literal_column("0")).subquery()
     page = select(ranked.c.article_id, ranked.c.rank)
     if continued:

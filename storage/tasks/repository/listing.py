@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, ColumnElement, Select, SmallInteger, Text, any_, bindparam, select, true, tuple_
 
 from storage.tasks.records import TaskFilter, TaskOrder
-from storage.tasks.repository.rows import whole_tasks
+from storage.tasks.repository.rows import ROW_VERSION, heads_of_tasks, whole_tasks
 from storage.tasks.tables import members, tasks
 
 Listing: TypeAlias = tuple[Select[*tuple[Any, ...]], Mapping[str, Any]]
@@ -44,16 +44,25 @@ _FLAGS = frozenset({"unassigned", "top_level"})
 
 
 def listing(
-    account_id: UUID, wanted: TaskFilter, order: TaskOrder, after: tuple[Any, ...] | None, limit: int
+    account_id: UUID,
+    wanted: TaskFilter,
+    order: TaskOrder,
+    after: tuple[Any, ...] | None,
+    limit: int,
+    *,
+    whole: bool = True,
 ) -> Listing:
-    """A page of an account's tasks, of all of its projects or of one; of none, where it is no member of that."""
+    """A page of an account's tasks, of all of its projects or of one; of none, where it is no member of that.
+
+    They have their heads, and the rest with `whole`.
+    """
     given = {each.name: value for each in fields(wanted) if (value := getattr(wanted, each.name))}
     if len(wanted.states) == 1:
         given["state"] = given.pop("states")[0].value
     make = _one_project if "project_id" in given else _all_projects
     values = {name: _plain(value) for name, value in given.items() if name not in _FLAGS}
     keys = {f"after_{place}": value for place, value in enumerate(after or ())}
-    statement = make(order, frozenset(given), paged=after is not None)
+    statement = make(order, frozenset(given), paged=after is not None, whole=whole)
     return statement, {"account": account_id, "most": limit, **values, **keys}
 
 
@@ -62,14 +71,14 @@ def _plain(value: Any) -> Any:
 
 
 @lru_cache(256)  # to build a statement takes longer than to execute it
-def _one_project(order: TaskOrder, given: frozenset[str], *, paged: bool) -> Select[*tuple[Any, ...]]:
+def _one_project(order: TaskOrder, given: frozenset[str], *, paged: bool, whole: bool) -> Select[*tuple[Any, ...]]:
     mine = (members.c.project_id == bindparam("project_id")) & (members.c.account_id == _ACCOUNT)
-    statement = whole_tasks().where(select(members.c.role).where(mine).exists(), *_of(given))
+    statement = _columns(order, whole=whole).where(select(members.c.role).where(mine).exists(), *_of(given))
     return _page(statement, tasks, order, paged=paged)
 
 
 @lru_cache(256)
-def _all_projects(order: TaskOrder, given: frozenset[str], *, paged: bool) -> Select[*tuple[Any, ...]]:
+def _all_projects(order: TaskOrder, given: frozenset[str], *, paged: bool, whole: bool) -> Select[*tuple[Any, ...]]:
     """Of each project as many as may be on the page, and the first of these."""
     key = _KEYS[order]
     mine = select(members.c.project_id).where(members.c.account_id == _ACCOUNT).subquery("mine")
@@ -77,7 +86,13 @@ def _all_projects(order: TaskOrder, given: frozenset[str], *, paged: bool) -> Se
     each = each.where(tasks.c.project_id == mine.c.project_id, *_of(given))
     first = _page(each, tasks, order, paged=paged).lateral("first")
     page = _page(select(first).select_from(mine).join(first, true()), first, order, paged=False).subquery("page")
-    return _page(whole_tasks().join(page, page.c.id == tasks.c.id), tasks, order, paged=False)
+    found = _columns(order, whole=whole).join_from(tasks, page, page.c.id == tasks.c.id)
+    return _page(found, tasks, order, paged=False)
+
+
+def _columns(order: TaskOrder, *, whole: bool) -> Select[*tuple[Any, ...]]:
+    place = tasks.c[_KEYS[order][0]].label("place")
+    return whole_tasks().add_columns(ROW_VERSION, place) if whole else heads_of_tasks().add_columns(place)
 
 
 def _of(given: frozenset[str]) -> list[ColumnElement[bool]]:

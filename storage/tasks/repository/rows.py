@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, literal_column, select
 
 from storage.base import Records, column_names, values_getter
-from storage.tasks.records import NO_DUE_TIME, CustomFieldType, CustomValue, Task, TaskPriority, TaskState
+from storage.tasks.records import NO_DUE_TIME, CustomFieldType, CustomValue, Task, TaskHead, TaskPriority, TaskState
 from storage.tasks.tables import blockers, projects, tasks
 
 
@@ -30,6 +30,8 @@ TASKS = Records(
     blocking=(tuple, "blocking"),
     custom_values=(_custom_values, "custom_values"),
 )
+
+HEADS = Records(TaskHead, state=(lambda *state: state, "row_version", "update_time", "blocking"))
 
 STORED = tuple(name for name in column_names(tasks) if name != "search")
 """The columns that are written."""
@@ -57,6 +59,17 @@ def _linked(here: Any, there: Any) -> Any:
 
 BLOCKED_BY = _linked(blockers.c.blocked_id, blockers.c.blocker_id).label("blocked_by")
 BLOCKING = _linked(blockers.c.blocker_id, blockers.c.blocked_id).label("blocking")
+
+# By which PostgreSQL tells one version of a row from another: it changes with every column, also by statements that are
+# no change of the task, as where ranks are renewed. After a failover that lost the last transactions, another one can
+# have the same number, but not the same time.
+ROW_VERSION: ColumnElement[Any] = literal_column("tasks.tasks.xmin").label("row_version")
+
+
+def heads_of_tasks() -> Select[Any]:
+    """The states of tasks. What is not in their rows is the others that wait for them: those that they wait for, and
+    the project's key, do not change without the row."""
+    return select(tasks.c.id, ROW_VERSION, tasks.c.update_time, BLOCKING)
 
 
 def whole_tasks() -> Select[Any]:

@@ -5,9 +5,9 @@ from uuid import UUID
 from sqlalchemy import bindparam, insert, select, update
 
 from storage.base import Reader, Repository, insert_json, json_parameter, json_rows, update_json
-from storage.tasks.records import Found, Task, TaskFilter, TaskOrder
+from storage.tasks.records import Found, Task, TaskFilter, TaskHead, TaskOrder
 from storage.tasks.repository.listing import listing
-from storage.tasks.repository.rows import CHANGEABLE, STORED, TASKS, TEXTS, only, values_of, whole_tasks
+from storage.tasks.repository.rows import CHANGEABLE, HEADS, STORED, TASKS, TEXTS, only, values_of, whole_tasks
 from storage.tasks.repository.searching import matching, understood
 from storage.tasks.tables import activities, members, numbers, projects, tasks
 
@@ -70,10 +70,18 @@ class TaskReader(Reader):
 
     async def list_tasks(
         self, account_id: UUID, wanted: TaskFilter, order: TaskOrder, *, after: tuple[Any, ...] | None, limit: int
-    ) -> Sequence[Task]:
+    ) -> Sequence[tuple[TaskHead, Task]]:
         """Tasks in an order, starting behind a key of it: its column's value, and the id where that may be equal."""
         statement, values = listing(account_id, wanted, order, after, limit)
-        return TASKS.all(await self._connection.execute(statement, values))
+        found = (await self._connection.execute(statement, values)).all()
+        return list(zip(HEADS.all(found), TASKS.all(found), strict=True))
+
+    async def list_heads(
+        self, account_id: UUID, wanted: TaskFilter, order: TaskOrder, *, after: tuple[Any, ...] | None, limit: int
+    ) -> Sequence[TaskHead]:
+        """The same tasks, each without what it says, for whoever may know that already."""
+        statement, values = listing(account_id, wanted, order, after, limit, whole=False)
+        return HEADS.all(await self._connection.execute(statement, values))
 
     async def search(
         self,
