@@ -87,6 +87,7 @@ async def scenario(
         yield made
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("module", sorted({*CHANGING.values()}))
 async def test_a_repetition_of_any_change_waits_until_it_is_confirmed(scenario: Repeating, module: str) -> None:
     """Whether its request_id identifies it, or there is nothing left to change."""
