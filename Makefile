@@ -192,8 +192,8 @@ ON_POSTGRES_16 := tests/migrations tests/*/test_repository*.py tests/storage/tes
 	tests/cli/test_demo.py::test_the_demo_replays_the_real_day_and_a_second_run_changes_nothing tests/races/test_stock.py
 
 test-postgres-16: generate $(VENV)/.dev ## Migrate, run the demo, verify, the repositories and a race on PostgreSQL 16, the oldest promised
-	@BACKROOM_TEST_POSTGRES=16 $(BIN)/pytest $(ON_POSTGRES_16)
+	@BACKROOM_TEST_POSTGRES=16 $(BIN)/pytest -n 2 $(ON_POSTGRES_16)
 
 test-pgbouncer: generate $(VENV)/.dev ## Run the calls, the jobs and a race behind a real PgBouncer in transaction mode, which must be installed
 	@PATH="$$PATH:/usr/sbin" command -v pgbouncer > /dev/null || { echo "PgBouncer is not installed: apt-get install pgbouncer" >&2; exit 1; }
-	@BACKROOM_TEST_POOLER=transaction $(BIN)/pytest $(BEHIND_POOLER)
+	@BACKROOM_TEST_POOLER=transaction $(BIN)/pytest -n 2 $(BEHIND_POOLER)

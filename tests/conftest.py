@@ -19,6 +19,7 @@ load_profiles()
 pytest_plugins = [
     "tests.fixtures.clamd",
     "tests.fixtures.forking",
+    "tests.fixtures.long_first",
     "tests.fixtures.pgbouncer",
     "tests.fixtures.postgres",
     "tests.fixtures.servers",

@@ -33,6 +33,7 @@ async def made_key(admin: Api) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_each_operation_has_a_row_and_the_totals_add_up(database_url: str) -> None:
     """Before the first call one line says what will be left behind."""
     async with serving(database_url) as server:

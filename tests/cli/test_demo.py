@@ -67,6 +67,7 @@ def kept_rows(database_url: str) -> Mapping[str, int]:
     return {name: count for name, count in row_counts(database_url).items() if name not in WRITTEN_LATER}
 
 
+@pytest.mark.long
 async def test_the_demo_replays_the_real_day_and_a_second_run_changes_nothing(
     database_url: str, tmp_path: Path, shared_sandbox: Sandbox
 ) -> None:

@@ -13,7 +13,7 @@ from tests.contract.probes import becomes, checked
 from tests.faults.cluster import Cluster
 from tests.fixtures.servers import Api, Running, refusal
 
-SOON = 20.0
+SOON = 60.0
 """In seconds: how soon readiness must follow the database, and a call its deadline, whatever else the machine does."""
 
 LIST = catalog_service_pb2.ListProductsRequest()

@@ -202,6 +202,7 @@ async def test_a_dead_primary_is_given_up_for_the_promoted_one(
     assert len(told(serving)) <= 6, told(serving)
 
 
+@pytest.mark.long
 async def test_changes_wait_for_a_frozen_standby_and_reads_do_not(
     nodes: Pair, serving: Running, record_property: Note
 ) -> None:

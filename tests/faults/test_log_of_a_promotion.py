@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
+import pytest
 
 from storage.database import Database
 from tests.faults.load import Book, crowd, goods, until
@@ -52,6 +53,7 @@ def _assert_few_and_ours(server: Process, lines: list[dict[str, object]]) -> Non
     assert all(len(str(line)) < 700 for line in lines)
 
 
+@pytest.mark.long
 async def test_a_promotion_is_logged_in_a_few_lines(migrated_primary: Path) -> None:
     """The primary is killed, its standby promoted, and callers continue; then all connections are ended, twice."""
     book = Book()

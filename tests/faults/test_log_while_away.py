@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Self
 
 import psycopg
+import pytest
 
 import migrations
 from storage.url import sibling
@@ -70,6 +71,7 @@ async def served(database_url: str) -> Process:
     return Process(await forked("server", "serve", environment={**os.environ, **settings}))
 
 
+@pytest.mark.long
 async def test_a_server_waits_for_its_database_and_logs_a_few_lines(cluster: Cluster, database_url: str) -> None:
     """At its start and later: one line at growing intervals, one when it is back; "serves" only once it is ready."""
     async with AsyncExitStack() as stack:
@@ -97,6 +99,7 @@ async def test_a_server_waits_for_its_database_and_logs_a_few_lines(cluster: Clu
     assert [line["event"] for line in server.log[-2:]] == ["stopping", "stopped"]
 
 
+@pytest.mark.long
 async def test_a_server_on_a_database_that_is_not_migrated_reports_only_that(cluster: Cluster) -> None:
     """With what to do, and without the consequences."""
     with psycopg.connect(cluster.url, autocommit=True) as connection:

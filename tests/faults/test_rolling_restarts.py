@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import grpc
+import pytest
 
 from storage.database import Database
 from tests.faults.load import goods, until
@@ -28,6 +29,7 @@ BY_DEFAULT: dict[str, Any] = {"BACKROOM_DRAIN_SECONDS": ""}
 """The default settings, which the tests' servers change to stop sooner."""
 RESTARTS = int(os.environ.get("BACKROOM_TEST_RESTARTS", "2"))
 """Of each server."""
+pytestmark = pytest.mark.long
 
 
 async def _signed_in(database: Database, channels: list[grpc.aio.Channel]) -> list[Api]:

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 
 from tests.faults.replication import synchronous, waiting
+from tests.fixtures.postgres_nodes import until
 from tests.fixtures.trading import eventually
 
 SETTLED_SECONDS = 0.7
@@ -17,11 +18,34 @@ SETTLED_SECONDS = 0.7
 @asynccontextmanager
 async def unconfirmed(url: str) -> AsyncIterator[None]:
     """Commits on this server wait until the block ends."""
-    await asyncio.to_thread(synchronous, url, "absent")
     try:
+        await asyncio.to_thread(_leave_unconfirmed, url)
         yield
     finally:
         await asyncio.to_thread(synchronous, url, "")
+
+
+def _leave_unconfirmed(url: str) -> None:
+    """Returns once a commit was seen to wait.
+
+    Sessions skip the wait until the checkpointer has read the setting, too, which no session can see.
+    """
+    synchronous(url, "absent")
+    with psycopg.connect(url, autocommit=True) as probe:
+        until(lambda: _waits(probe, url))
+        cancel(url, [probe.info.backend_pid])
+        while probe.pgconn.get_result() is not None:
+            pass
+
+
+def _waits(probe: psycopg.Connection[Any], url: str) -> bool:
+    """Whether the commit of this session waits; where none is under way, another one begins."""
+    probe.pgconn.consume_input()
+    if not probe.pgconn.is_busy():
+        while probe.pgconn.get_result() is not None:
+            pass
+        probe.pgconn.send_query(b"SELECT pg_logical_emit_message(true, 'probe', '')")
+    return probe.info.backend_pid in waiting(url)
 
 
 async def waits(url: str) -> list[int]:

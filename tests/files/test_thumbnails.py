@@ -98,6 +98,7 @@ def test_there_are_fifty_hostile_images() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_each_hostile_image_ends_as_it_is_said_to_and_the_process_lives(new_thumbnails: ThumbnailMaker) -> None:
     """One process takes them all, but where it must be ended; a good image is shown after each."""
     good = drawn("PNG")

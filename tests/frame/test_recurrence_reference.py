@@ -162,6 +162,7 @@ def test_around_a_change_of_the_clocks_occurs_what_a_clock_shows(zone: str) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_around_every_change_in_every_zone_occurs_what_a_clock_shows() -> None:
     """The same for each zone of tzdata and each change of its clocks from 2020 to 2035."""
     swept = [(change, zone) for zone in ZONES for change in reference.changes(zone)]

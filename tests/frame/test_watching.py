@@ -26,7 +26,7 @@ from tests.identity.people import execute
 
 StockFeed = Feed[CommerceReading, Movement, frozenset[str]]
 ALL: frozenset[str] = frozenset()
-SOON = 10.0
+SOON = 60.0
 """In seconds: far longer than anything here takes."""
 TEA, MUG = product("TEA"), product("MUG")
 

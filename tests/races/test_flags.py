@@ -11,7 +11,7 @@ from storage.database import Database
 from storage.flags.store import FLAGS
 from tests.fixtures.servers import Running
 from tests.flags.calling import created, drafted, editing, got, rolling, versions, with_approval
-from tests.races.test_stock import outcome, outcomes
+from tests.races.test_stock import outcome, outcomes, repeated
 
 CHANGES = 100
 
@@ -20,8 +20,8 @@ async def test_a_hundred_changes_at_once_come_one_after_the_other(server: Runnin
     """Each is a version of its own, and the configuration's versions are in the order of the flag's."""
     keeper = await server.sign_in("manager")
     await created(keeper, "f")
-    edits = [keeper.flags.UpdateFlag(editing("f", "ticket", ticket=f"T-{number}")) for number in range(CHANGES)]
-    answers = await asyncio.gather(*edits)
+    requests = [editing("f", "ticket", ticket=f"T-{number}") for number in range(CHANGES)]
+    answers = await asyncio.gather(*(repeated(keeper.flags.UpdateFlag, each) for each in requests))
     assert sorted(answer.flag.version for answer in answers) == list(range(2, CHANGES + 2))
     assert len(await versions(keeper, "f")) == CHANGES + 1
     async with server.database.store(FLAGS).reading() as reading:

@@ -54,6 +54,7 @@ async def bought(shop: Shop) -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("orders", [150, pytest.param(5_000, marks=pytest.mark.proof)])
 async def test_each_order_is_paid_by_one_capture(shop: Shop, orders: int) -> None:
     """The provider's ledger equals ours exactly; nothing is taken twice, and no order is lost."""

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -27,6 +27,7 @@ from tests.fixtures.servers import Api, Running, refused
 from tests.invariants import broken
 
 SKUS = [f"S{n}" for n in range(6)]
+TRIES = 10
 
 
 async def outcome(call: Awaitable[Any]) -> str:
@@ -40,6 +41,17 @@ async def outcome(call: Awaitable[Any]) -> str:
 
 async def outcomes(calls: Iterator[Awaitable[Any]]) -> Counter[str]:
     return Counter(await asyncio.gather(*map(outcome, calls)))
+
+
+async def repeated(call: Callable[[Any], Awaitable[Any]], request: Any) -> Any:
+    """The answer to a request with a request_id, which is sent again where none came in time: the machine is busy."""
+    for _ in range(TRIES - 1):
+        try:
+            return await call(request)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise
+    return await call(request)
 
 
 def written_off(sku: str, pieces: int) -> inventory_service_pb2.AdjustStockRequest:

@@ -14,6 +14,7 @@ from backroom.tasks.v1 import task_service_pb2 as pb
 from backroom.tasks.v1 import tasks_pb2
 from tests.fixtures.processes import Pair
 from tests.fixtures.servers import Api, refused
+from tests.races.test_stock import repeated
 from tests.tasks.calling import broken_laws, found, joined, listed, project, rid, task, update
 
 _MOVES = 1000
@@ -33,7 +34,7 @@ async def outcome(call: Callable[[Any], Awaitable[object]], request: Any) -> str
     """How a call ends, which is made again, under the same request_id, where it is told to come back later."""
     for _ in range(_TRIES):
         try:
-            await call(request)
+            await repeated(call, request)
         except grpc.aio.AioRpcError as error:
             found = refused(error)
             if found.retry_after is None:
