@@ -56,13 +56,27 @@ async def test_each_operation_has_a_row_and_the_totals_add_up(database_url: str)
 @pytest.mark.slow
 async def test_selected_operations_are_called_by_a_timetable(server: Running, admin: Api) -> None:
     """At the requested rate; the address and the key may be given."""
-    words = ("bench", "--yes", "get-product", "place-hot", "--rate", "50", "--seconds", "0.5", "--products", "5")
-    ended = await backroom(*words, "--address", server.address, BACKROOM_API_KEY=await made_key(admin))
-    assert ended.code == 0, ended.err
-    rows = [line.split() for line in ended.out.splitlines()[2:-1]]
-    assert [row[0] for row in rows] == ["place-hot", "get-product"]
-    for row in rows:
-        assert 0 < float(row[1]) < 100
+    words = (
+        "bench",
+        "--yes",
+        "get-product",
+        "place-hot",
+        "--rate",
+        "50",
+        "--products",
+        "5",
+        "--address",
+        server.address,
+    )
+    key, rates = await made_key(admin), [0.0]
+    for seconds in ("0.5", "2", "8"):  # in the shortest, a busy machine may answer nothing
+        if not all(rates):
+            ended = await backroom(*words, "--seconds", seconds, BACKROOM_API_KEY=key)
+            assert ended.code == 0, ended.err
+            rows = [line.split() for line in ended.out.splitlines()[2:-1]]
+            assert [row[0] for row in rows] == ["place-hot", "get-product"]
+            rates = [float(row[1]) for row in rows]
+    assert all(0 < rate < 100 for rate in rates)
 
 
 @pytest.mark.slow
