@@ -18,7 +18,8 @@ _BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5, 10, 60)
 class JobLog:
     """One log line and one metric a job; a periodic one that had nothing to say is logged for debugging alone.
 
-    Of those that an outage of the database interrupted, `interrupted` warns, however many they are.
+    Of those that an outage of the database interrupted, `interrupted` warns, however many they are. It has passed once
+    a job is done that began after the last of these: one that was under way may end without the database.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class JobLog:
         self._seconds = Histogram(
             "backroom_job_seconds", "How long jobs took", ("task",), registry=registry, buckets=_BUCKETS
         )
+        self._interrupted_at = 0.0
         self.count = 0
         """How many jobs were started."""
 
@@ -51,21 +53,24 @@ class JobLog:
             if job.task_name not in self._quiet:
                 raise
         finally:
-            self._write(job, outcome, fault, perf_counter() - began)
+            self._write(job, outcome, fault, began)
 
-    def _write(self, job: Job, outcome: str, fault: str, seconds: float) -> None:
+    def _write(self, job: Job, outcome: str, fault: str, began: float) -> None:
+        ended = perf_counter()
+        seconds = ended - began
         self._ended.labels(job.task_name, outcome).inc()
         self._seconds.labels(job.task_name).observe(seconds)
         line: dict[str, object] = {"task": job.task_name, "job_id": job.id, "outcome": outcome}
         line |= {"duration_ms": round(seconds * 1000, 2), "attempt": job.attempts + 1}
         write = self._logger.debug if job.task_name in self._quiet else self._logger.info
         if fault == UNANSWERED:
+            self._interrupted_at = ended
             self._interrupted.record_failure()
             write("job", **line, fault=fault)
         elif fault:
             self._logger.error("job", **line, fault=fault)
         else:
-            if outcome == "done":
+            if outcome == "done" and began > self._interrupted_at:
                 self._interrupted.record_recovery()
             write("job", **line)
 
