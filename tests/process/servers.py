@@ -32,5 +32,7 @@ async def opened(database: Database) -> AsyncIterator[Opened]:
     application = application_of(database, QUIET)
     server = Server(application, Address("127.0.0.1:0"), Address("127.0.0.1:0"), QUIET)
     await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+    # Otherwise a caller that does not read lets the more arrive, up to all there is, the slower the machine is.
+    options = (("grpc.http2.bdp_probe", 0),)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.grpc_port}", options=options) as channel:
         yield Opened(application, server, channel)

@@ -22,7 +22,7 @@ ENOUGH = 15.0
 """In seconds: less than the 30 that calls under way have, more than a stop without any takes."""
 STOCK = inventory_service_pb2.WatchStockRequest()
 ORDERS = order_service_pb2.WatchOrdersRequest()
-MOVEMENTS = 600
+MOVEMENTS = 200
 
 
 @pytest.fixture
