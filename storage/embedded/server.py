@@ -25,8 +25,8 @@ _STOPS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0))
 """Cleanly, immediately, and by force; each with how long that may take, in seconds."""
 _LOG_BYTES = 1 << 20
 _LOCKS = ("start", "users", "server")
-_PASSING = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=250")
-"""Of a server whose data nobody keeps: it waits for no disk, and has room for the pools of many tests."""
+_TEMPORARY = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=600")
+"""Of a server whose data nobody keeps: it waits for no disk, and has room for sessions that tests cut by hundreds."""
 
 
 class EmbeddedPostgres:
@@ -182,7 +182,7 @@ class EmbeddedPostgres:
         yield f"unix_socket_directories={quoted(folder)}"
         yield "unix_socket_permissions=0700"
         if not self._durable:
-            yield from _PASSING
+            yield from _TEMPORARY
 
     def _await_ready(self, log: Path, begin: int) -> None:
         assert self._process is not None  # noqa: S101 - it was started just now
